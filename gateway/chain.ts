@@ -1,0 +1,126 @@
+/** Runs an operation through the plugins to the target, and its result back. @module */
+import { type Approval, type Decision, type Permit, strictest } from './decision.ts'
+import { Denied } from './errors.ts'
+import type { Operation, ResultStream } from './operation.ts'
+import type { Context, Credentials, EstablishedSession, Plugin, Principal, Session } from './plugin.ts'
+
+/** The far end of the chain: a database connection, or an HTTP client. It works only against a permit. */
+export type Target = (operation: Operation, permit: Permit, signal: AbortSignal) => ResultStream
+
+/**
+ * Asks the plugins, in order, who brings these credentials.
+ * @throws Denied `unauthenticated` when none vouches for them, or what a plugin throws.
+ */
+export async function authenticate(
+  plugins: readonly Plugin[],
+  credentials: Credentials,
+  session: Session,
+): Promise<Principal> {
+  for (const plugin of plugins) {
+    const principal = await plugin.authenticate?.(credentials, session)
+    if (principal) return principal
+  }
+  throw new Denied('unauthenticated', 'Cannot open session: no plugin accepted the credentials')
+}
+
+/**
+ * Runs one operation. Nothing happens until the first part is pulled.
+ * @throws Denied when a plugin or the lack of a permit keeps it from the target.
+ */
+export function run(
+  plugins: readonly Plugin[],
+  target: Target,
+  session: EstablishedSession,
+  operation: Operation,
+  signal: AbortSignal,
+): ResultStream {
+  const context = new OperationContext(session, operation, signal)
+  return step(0)
+
+  function step(index: number): ResultStream {
+    const plugin = plugins[index]
+    if (!plugin) return target(operation, context.permit(), signal)
+    if (!plugin.handle) return step(index + 1)
+    let called = false
+    return plugin.handle(context, () => {
+      if (called) throw new Error(`Cannot run chain: plugin "${plugin.name}" called next() twice`)
+      called = true
+      return step(index + 1)
+    })
+  }
+}
+
+/** Tells every plugin that a session ended, innermost first. One that fails does not keep the others from closing. */
+export async function close(
+  plugins: readonly Plugin[],
+  session: EstablishedSession,
+  onError: (plugin: string, error: unknown) => void,
+): Promise<void> {
+  for (const plugin of plugins.toReversed()) {
+    try {
+      await plugin.close?.(session)
+    } catch (error) {
+      onError(plugin.name, error)
+    }
+  }
+}
+
+class OperationContext implements Context {
+  readonly session: EstablishedSession
+  readonly operation: Operation
+  readonly signal: AbortSignal
+  #decision: Decision | undefined
+  #approval: Approval | undefined
+  #sealed = false
+
+  constructor(session: EstablishedSession, operation: Operation, signal: AbortSignal) {
+    this.session = session
+    this.operation = operation
+    this.signal = signal
+  }
+
+  get decision(): Decision | undefined {
+    return this.#decision
+  }
+
+  get approval(): Approval | undefined {
+    return this.#approval
+  }
+
+  decide(decision: Decision): void {
+    if (this.#sealed) throw new Error('Cannot decide operation: it already runs')
+    this.#decision = this.#decision ? strictest(this.#decision, decision) : decision
+  }
+
+  async approve(approval: Approval): Promise<void> {
+    if (approval.fingerprint !== (await this.operation.fingerprint())) {
+      throw new Denied('forbidden', 'Cannot approve operation: the approval is for another one')
+    }
+    if (this.#sealed) throw new Error('Cannot approve operation: it already runs')
+    if (this.#decision?.effect !== 'review') return
+    const { masks, revision } = this.#decision
+    this.#approval = approval
+    this.#decision = { effect: 'allow', reasons: [`approved by ${approval.by.join(', ')}`], masks, revision }
+  }
+
+  /** Nothing reaches a target by default: only an `allow` becomes a permit. */
+  permit(): Permit {
+    this.#sealed = true
+    const decision = this.#decision
+    switch (decision?.effect) {
+      case 'allow':
+        return { masks: decision.masks } as unknown as Permit
+      case 'deny':
+        throw new Denied('forbidden', decision.reasons.join('; '))
+      case 'review':
+        // Parse runs nothing, and a driver may need the shape before it can bind: the execution is what waits.
+        if (this.operation.action === 'prepare') return { masks: decision.masks } as unknown as Permit
+        throw new Denied(
+          'forbidden',
+          `Cannot run operation: it needs an approval (${decision.reasons.join('; ')})`,
+        )
+      case undefined:
+        throw new Denied('undecided', 'Cannot run operation: no plugin allowed it')
+    }
+  }
+}

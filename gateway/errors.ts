@@ -1,0 +1,134 @@
+/** Every way in which the gateway refuses, and what each means in both protocols. @module */
+
+export type DenialCode = keyof typeof denials
+
+/**
+ * The catalogue of refusals: whose fault it is, the SQLSTATE (PostgreSQL manual, appendix A), the HTTP
+ * status, and what the agent can do next.
+ */
+export const denials = {
+  // The agent's identity
+  unauthenticated: {
+    sqlstate: '28000',
+    status: 401,
+    title: 'Not authenticated',
+    hint: 'Send a valid token from a configured issuer.',
+  },
+  token_expired: {
+    sqlstate: '28000',
+    status: 401,
+    title: 'Token expired',
+    hint: 'Get a new token and connect again.',
+  },
+  throttled: {
+    sqlstate: '28000',
+    status: 429,
+    title: 'Too many failed attempts',
+    hint: 'Wait before trying again.',
+  },
+  unknown_target: {
+    sqlstate: '3D000',
+    status: 404,
+    title: 'Unknown target',
+    hint: 'Ask for the list of targets that you may use.',
+  },
+  // Policy and people
+  forbidden: {
+    sqlstate: '42501',
+    status: 403,
+    title: 'Denied by policy',
+    hint: 'Rephrase the operation within what the reason allows, or ask the policy owners for access.',
+  },
+  undecided: {
+    sqlstate: '42501',
+    status: 403,
+    title: 'No policy allows this',
+    hint: 'Ask the policy owners for access.',
+  },
+  rejected: {
+    sqlstate: '42501',
+    status: 403,
+    title: 'Rejected by a reviewer',
+    hint: 'Do not repeat the operation as it is; ask the reviewer why.',
+  },
+  review_expired: {
+    sqlstate: '42501',
+    status: 403,
+    title: 'Nobody approved in time',
+    hint: 'Ask for a review again when reviewers are available.',
+  },
+  pending: {
+    sqlstate: '42501',
+    status: 202,
+    title: 'Waiting for approval',
+    hint: 'Send the same operation again once it is approved.',
+  },
+  // The operation itself
+  unmaskable: {
+    sqlstate: '42501',
+    status: 403,
+    title: 'A masked field cannot be traced',
+    hint: 'Select masked columns plainly, and do not filter, sort or compute on them.',
+  },
+  invalid: { sqlstate: '08P01', status: 400, title: 'Malformed request', hint: 'Correct the request.' },
+  unsupported: {
+    sqlstate: '0A000',
+    status: 501,
+    title: 'Not supported through the gateway',
+    hint: 'Use a supported form of the operation.',
+  },
+  too_large: { sqlstate: '54000', status: 413, title: 'Too large', hint: 'Send a smaller operation.' },
+  cancelled: {
+    sqlstate: '57014',
+    status: 499,
+    title: 'Cancelled',
+    hint: 'Send the operation again if it is still wanted.',
+  },
+  // The gateway or the target
+  unrecordable: {
+    sqlstate: '58030',
+    status: 503,
+    title: 'Cannot be recorded',
+    hint: 'Nothing runs unrecorded; try again when the store is back.',
+  },
+  unavailable: { sqlstate: '57P03', status: 503, title: 'Temporarily unavailable', hint: 'Try again later.' },
+  target_unreachable: {
+    sqlstate: '08001',
+    status: 502,
+    title: 'Target unreachable',
+    hint: 'Try again later; operators find the cause in the log.',
+  },
+  internal: {
+    sqlstate: 'XX000',
+    status: 500,
+    title: 'Internal error',
+    hint: 'Operators find the cause in the log under the operation id.',
+  },
+} as const
+
+/** The gateway refuses. The message is for the agent; keep secrets and SQL values out of it. */
+export class Denied extends Error {
+  override readonly name = 'Denied'
+  readonly code: DenialCode
+  /** What to do next; the catalogue's hint when the caller knows nothing better. */
+  readonly hint: string
+  /** Address of an approval, seconds to wait: facts for the agent that fit no sentence. */
+  readonly facts: Readonly<Record<string, string | number>>
+
+  constructor(
+    code: DenialCode,
+    message: string,
+    options: ErrorOptions & { hint?: string; facts?: Readonly<Record<string, string | number>> } = {},
+  ) {
+    super(message, options)
+    this.code = code
+    this.hint = options.hint ?? denials[code].hint
+    this.facts = options.facts ?? {}
+  }
+}
+
+/** Whatever was thrown, as a refusal that is safe to show: only a `Denied` speaks to the agent. */
+export function asDenied(error: unknown): Denied {
+  if (error instanceof Denied) return error
+  return new Denied('internal', 'Cannot run operation: the gateway failed', { cause: error })
+}
