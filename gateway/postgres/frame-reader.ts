@@ -1,0 +1,63 @@
+/** Cuts an agent's bytes into whole frames, however they were split on the way. @module */
+import { Denied } from '../errors.ts'
+import { headerBytes, lengthBytes, typeBytes } from './frontend.ts'
+
+/**
+ * The largest message that is collected before it is read. Statements are limited further by the analysis;
+ * this bounds what one Bind or CopyData may make the gateway hold.
+ */
+export const messageLimit = 64 * 1024 * 1024
+
+export class FrameReader {
+  #buffer: Uint8Array = new Uint8Array(0)
+  #parts: Uint8Array[] = []
+  #size = 0
+
+  /** True when some bytes have arrived that make no whole frame yet. */
+  get isPartial(): boolean {
+    return this.#buffer.length + this.#size > 0
+  }
+
+  push(chunk: Uint8Array): void {
+    if (this.#buffer.length === 0 && this.#size === 0) {
+      this.#buffer = chunk
+      return
+    }
+    this.#parts.push(chunk)
+    this.#size += chunk.length
+  }
+
+  /**
+   * The next whole frame, header included, or `undefined` until more bytes are pushed.
+   * @throws Denied `invalid` or `too_large` for a length that cannot be
+   */
+  next(): Uint8Array | undefined {
+    if (this.#buffer.length < headerBytes && !this.#join(headerBytes)) return undefined
+    const length = new DataView(this.#buffer.buffer, this.#buffer.byteOffset).getInt32(typeBytes)
+    if (length < lengthBytes) throw new Denied('invalid', 'Cannot read message: its length is too small')
+    const size = typeBytes + length
+    if (size > messageLimit) {
+      throw new Denied('too_large', `Cannot read message: it is larger than ${messageLimit} bytes`)
+    }
+    if (this.#buffer.length < size && !this.#join(size)) return undefined
+    const frame = this.#buffer.subarray(0, size)
+    this.#buffer = this.#buffer.subarray(size)
+    return frame
+  }
+
+  /** Joins what was pushed once it is enough: each byte is copied once, not once a chunk. */
+  #join(needed: number): boolean {
+    if (this.#buffer.length + this.#size < needed) return false
+    const joined = new Uint8Array(this.#buffer.length + this.#size)
+    joined.set(this.#buffer)
+    let at = this.#buffer.length
+    for (const part of this.#parts) {
+      joined.set(part, at)
+      at += part.length
+    }
+    this.#buffer = joined
+    this.#parts = []
+    this.#size = 0
+    return true
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * Messages that an agent sends, read from whole frames.
+ * Source: PostgreSQL manual, chapter 54.7 "Message Formats". Pure bytes: no sockets, no state.
+ *
+ * @module
+ */
+import { Denied } from '../errors.ts'
+import type { SqlParameter } from '../operation.ts'
+
+/** First byte of each message after startup. */
+export const frontend = {
+  Bind: 0x42,
+  Close: 0x43,
+  CopyData: 0x64,
+  CopyDone: 0x63,
+  CopyFail: 0x66,
+  Describe: 0x44,
+  Execute: 0x45,
+  Flush: 0x48,
+  FunctionCall: 0x46,
+  Parse: 0x50,
+  PasswordMessage: 0x70,
+  Query: 0x51,
+  Sync: 0x53,
+  Terminate: 0x58,
+} as const
+
+export const typeBytes = 1
+export const lengthBytes = 4 // counts itself, but not the type byte
+export const headerBytes = typeBytes + lengthBytes
+
+export interface Parse {
+  readonly name: string
+  readonly text: string
+}
+
+export interface Bind {
+  readonly portal: string
+  readonly statement: string
+  readonly parameters: readonly SqlParameter[]
+}
+
+export interface Describe {
+  readonly what: 'statement' | 'portal'
+  readonly name: string
+}
+
+export interface Execute {
+  readonly portal: string
+  /** 0 means all. */
+  readonly maximumRows: number
+}
+
+/** @throws Denied `invalid` when the frame is malformed, here and below */
+export function readQuery(frame: Uint8Array): string {
+  const reader = new Reader(frame)
+  const text = reader.string()
+  reader.end()
+  return text
+}
+
+export function readParse(frame: Uint8Array): Parse {
+  const reader = new Reader(frame)
+  const name = reader.string()
+  const text = reader.string()
+  const types = reader.count()
+  reader.skip(types * 4)
+  reader.end()
+  return { name, text }
+}
+
+export function readBind(frame: Uint8Array): Bind {
+  const reader = new Reader(frame)
+  const portal = reader.string()
+  const statement = reader.string()
+  const formats = readFormats(reader)
+  const count = reader.count()
+  if (formats.length > 1 && formats.length !== count) throw malformed('parameter formats do not match parameters')
+  const parameters: SqlParameter[] = []
+  for (let index = 0; index < count; index++) {
+    const format = formats.length === 1 ? formats[0] : formats[index]
+    const length = reader.int32()
+    const value = length === -1 ? undefined : reader.bytes(length)
+    parameters.push({ format: format === 1 ? 'binary' : 'text', value })
+  }
+  readFormats(reader)
+  reader.end()
+  return { portal, statement, parameters }
+}
+
+/** For Describe and Close, whose bodies are alike. */
+export function readDescribe(frame: Uint8Array): Describe {
+  const reader = new Reader(frame)
+  const kind = reader.byte()
+  const name = reader.string()
+  reader.end()
+  if (kind === 0x53) return { what: 'statement', name }
+  if (kind === 0x50) return { what: 'portal', name }
+  throw malformed('neither a statement nor a portal is named')
+}
+
+export function readExecute(frame: Uint8Array): Execute {
+  const reader = new Reader(frame)
+  const portal = reader.string()
+  const maximumRows = reader.int32()
+  reader.end()
+  return { portal, maximumRows }
+}
+
+/** The token of a PasswordMessage. */
+export function readPassword(frame: Uint8Array): string {
+  const reader = new Reader(frame)
+  const password = reader.string()
+  reader.end()
+  return password
+}
+
+function readFormats(reader: Reader): number[] {
+  const formats: number[] = []
+  for (let left = reader.count(); left > 0; left--) {
+    const format = reader.int16()
+    if (format !== 0 && format !== 1) throw malformed('a format code is neither text nor binary')
+    formats.push(format)
+  }
+  return formats
+}
+
+function malformed(what: string): Denied {
+  return new Denied('invalid', `Cannot read message: ${what}`)
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Reads one frame's body from left to right; every read is checked against the frame's end. */
+class Reader {
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
+  #at = headerBytes
+
+  constructor(frame: Uint8Array) {
+    this.#bytes = frame
+    this.#view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength)
+  }
+
+  byte(): number {
+    this.#need(1)
+    return this.#view.getUint8(this.#at++)
+  }
+
+  int16(): number {
+    this.#need(2)
+    this.#at += 2
+    return this.#view.getInt16(this.#at - 2)
+  }
+
+  /** A number of items, which the protocol sends as an unsigned Int16. */
+  count(): number {
+    this.#need(2)
+    this.#at += 2
+    return this.#view.getUint16(this.#at - 2)
+  }
+
+  int32(): number {
+    this.#need(4)
+    this.#at += 4
+    return this.#view.getInt32(this.#at - 4)
+  }
+
+  bytes(length: number): Uint8Array {
+    if (length < 0) throw malformed('a length is negative')
+    this.#need(length)
+    this.#at += length
+    return this.#bytes.subarray(this.#at - length, this.#at)
+  }
+
+  skip(length: number): void {
+    this.bytes(length)
+  }
+
+  string(): string {
+    const end = this.#bytes.indexOf(0, this.#at)
+    if (end === -1) throw malformed('a string has no end')
+    const bytes = this.#bytes.subarray(this.#at, end)
+    this.#at = end + 1
+    try {
+      return utf8.decode(bytes)
+    } catch (cause) {
+      throw new Denied('invalid', 'Cannot read message: a string is not valid UTF-8', { cause })
+    }
+  }
+
+  end(): void {
+    if (this.#at !== this.#bytes.length) throw malformed('it is longer than its contents')
+  }
+
+  #need(length: number): void {
+    if (this.#at + length > this.#bytes.length) throw malformed('it is shorter than its contents')
+  }
+}

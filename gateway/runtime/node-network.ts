@@ -1,0 +1,200 @@
+/** TCP and TLS from `node:net` and `node:tls`; Deno provides both modules too. @module */
+import * as net from 'node:net'
+import * as tls from 'node:tls'
+import type { Address, ClientTls, Listener, Network, ServerTls, Socket } from '../network.ts'
+
+export const nodeNetwork: Network = {
+  async connect(address: Address, signal: AbortSignal): Promise<Socket> {
+    signal.throwIfAborted()
+    const socket = net.connect({ host: address.host, port: address.port, noDelay: true })
+    await eventOf(socket, 'connect', signal)
+    return new NodeSocket(socket, false)
+  },
+
+  async listen(address: Address, onSocket: (socket: Socket) => void): Promise<Listener> {
+    const server = net.createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) =>
+      onSocket(new NodeSocket(socket, false)),
+    )
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(address.port, address.host, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    })
+    const bound = server.address() as net.AddressInfo
+    return {
+      address: { host: address.host, port: bound.port },
+      close: () =>
+        new Promise((resolve) => {
+          server.close(() => resolve())
+        }),
+    }
+  },
+}
+
+/** Bytes read ahead of the reader before the peer is made to wait: enough to notice that a waiting agent left. */
+const readAheadBytes = 256 * 1024
+
+class NodeSocket implements Socket {
+  readonly remoteAddress: string | undefined
+  readonly isEncrypted: boolean
+  readonly #socket: net.Socket
+  readonly #gone = new AbortController()
+  #chunks: Uint8Array[] = []
+  #buffered = 0
+  #isEnded = false
+  #error: Error | undefined
+  #waiting: { resolve(chunk: Uint8Array | undefined): void; reject(error: Error): void } | undefined
+  #draining: Promise<void> | undefined
+  #drained: (() => void) | undefined
+
+  constructor(socket: net.Socket, isEncrypted: boolean) {
+    this.#socket = socket
+    this.isEncrypted = isEncrypted
+    this.remoteAddress = socket.remoteAddress?.replace(/^::ffff:/, '')
+    socket.on('data', this.#onData)
+    socket.on('end', this.#onEnd)
+    socket.on('error', this.#onError)
+    socket.on('close', this.#onClose)
+    socket.on('drain', this.#onDrain)
+  }
+
+  get gone(): AbortSignal {
+    return this.#gone.signal
+  }
+
+  read(): Promise<Uint8Array | undefined> {
+    const chunk = this.#chunks.shift()
+    if (chunk) {
+      this.#buffered -= chunk.length
+      if (this.#buffered < readAheadBytes && this.#socket.isPaused()) this.#socket.resume()
+      return Promise.resolve(chunk)
+    }
+    if (this.#error) return Promise.reject(this.#error)
+    if (this.#isEnded) return Promise.resolve(undefined)
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject }
+    })
+  }
+
+  write(bytes: Uint8Array): Promise<void> | undefined {
+    if (this.#socket.writableEnded || this.#socket.destroyed) return undefined
+    if (this.#socket.write(bytes)) return undefined
+    this.#draining ??= new Promise((resolve) => {
+      this.#drained = resolve
+    })
+    return this.#draining
+  }
+
+  async acceptTls(options: ServerTls): Promise<Socket> {
+    if (this.#buffered > 0) {
+      // Bytes in the clear behind an SSLRequest may come from somebody in the middle (CVE-2021-23214).
+      this.destroy()
+      throw new Error('Cannot start TLS: the peer sent plain text after its request')
+    }
+    const raw = this.#release()
+    const secured = new tls.TLSSocket(raw, {
+      isServer: true,
+      cert: options.certificate,
+      key: options.key,
+      minVersion: 'TLSv1.2',
+    })
+    await eventOf(secured, 'secure', raw.destroyed ? AbortSignal.abort() : this.#gone.signal)
+    return new NodeSocket(secured, true)
+  }
+
+  async startTls(options: ClientTls): Promise<Socket> {
+    const raw = this.#release()
+    const secured = tls.connect({
+      socket: raw,
+      rejectUnauthorized: options.verify !== 'none',
+      minVersion: 'TLSv1.2',
+      ...(net.isIP(options.serverName) ? { host: options.serverName } : { servername: options.serverName }),
+      ...(options.ca === undefined ? {} : { ca: options.ca }),
+      ...(options.verify === 'full' ? {} : { checkServerIdentity: () => undefined }),
+    })
+    await eventOf(secured, 'secureConnect', this.#gone.signal)
+    return new NodeSocket(secured, true)
+  }
+
+  end(): void {
+    this.#socket.end()
+    // A peer that never closes its side must not keep the socket for ever.
+    const timer = setTimeout(() => this.#socket.destroy(), lingerMilliseconds)
+    this.#socket.once('close', () => clearTimeout(timer))
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  /** Hands the raw socket over to TLS. */
+  #release(): net.Socket {
+    this.#socket.removeListener('data', this.#onData)
+    this.#socket.removeListener('end', this.#onEnd)
+    this.#socket.removeListener('drain', this.#onDrain)
+    return this.#socket
+  }
+
+  readonly #onData = (chunk: Uint8Array): void => {
+    if (this.#waiting) {
+      const waiting = this.#waiting
+      this.#waiting = undefined
+      waiting.resolve(chunk)
+      return
+    }
+    this.#chunks.push(chunk)
+    this.#buffered += chunk.length
+    if (this.#buffered >= readAheadBytes) this.#socket.pause()
+  }
+
+  readonly #onEnd = (): void => {
+    this.#isEnded = true
+    this.#waiting?.resolve(undefined)
+    this.#waiting = undefined
+    this.#gone.abort(new Error('The peer closed the connection'))
+  }
+
+  readonly #onError = (error: Error): void => {
+    this.#error = error
+    this.#waiting?.reject(error)
+    this.#waiting = undefined
+    this.#gone.abort(error)
+  }
+
+  readonly #onClose = (): void => {
+    this.#onEnd()
+    this.#onDrain()
+  }
+
+  readonly #onDrain = (): void => {
+    this.#drained?.()
+    this.#draining = undefined
+    this.#drained = undefined
+  }
+}
+
+/** How long a closed connection may wait for its peer to close too. */
+const lingerMilliseconds = 2_000
+
+function eventOf(socket: net.Socket, event: string, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (error?: Error): void => {
+      socket.off(event, onEvent)
+      socket.off('error', settle)
+      socket.off('close', onClose)
+      signal.removeEventListener('abort', onAbort)
+      if (!error) return resolve()
+      socket.destroy()
+      reject(error)
+    }
+    const onEvent = (): void => settle()
+    const onClose = (): void => settle(new Error('The connection was closed'))
+    const onAbort = (): void => settle(signal.reason)
+    socket.once(event, onEvent)
+    socket.once('error', settle)
+    socket.once('close', onClose)
+    signal.addEventListener('abort', onAbort)
+  })
+}
