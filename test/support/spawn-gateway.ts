@@ -1,0 +1,91 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { stringify } from 'yaml'
+import { startChild } from './child.ts'
+
+export interface GatewayOptions {
+  readonly runtime: 'node' | 'deno'
+  /** The configuration file's content; file names in it must be absolute. */
+  readonly config: object
+  /** Asked until it answers 200. */
+  readonly readyUrl: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export interface Gateway {
+  readonly pid: number
+  readonly configFile: string
+  logs(): string
+  stop(): Promise<number | string>
+  /** SIGKILL, as a crash would be. */
+  kill(): Promise<void>
+}
+
+/** Runs `sluice serve` in a process of its own on a real runtime, and waits until it is ready. */
+export async function spawnGateway(options: GatewayOptions): Promise<Gateway> {
+  const directory = await mkdtemp(join(tmpdir(), 'sluice-gateway-'))
+  const configFile = join(directory, 'sluice.yaml')
+  await writeFile(configFile, stringify(options.config))
+  const [command, ...flags] = runtimeCommand(options.runtime)
+  const child = startChild(command, [...flags, cli, 'serve', '--config', configFile], {
+    directory,
+    env: { ...process.env, ...options.env },
+  })
+  await ready(options.readyUrl, child.exited, child.output)
+  return {
+    pid: child.pid,
+    configFile,
+    logs: child.output,
+    async stop() {
+      const code = await child.stop()
+      await rm(directory, { recursive: true, force: true })
+      return code
+    },
+    async kill() {
+      await child.kill()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The real binaries: npm's shims orphan their child when they are killed. */
+export function runtimeCommand(runtime: 'node' | 'deno'): [string, ...string[]] {
+  const resolve = createRequire(import.meta.url).resolve
+  switch (runtime) {
+    case 'node':
+      return [join(dirname(resolve('node/package.json')), 'bin/node')]
+    case 'deno': {
+      const libc = process.platform === 'linux' ? '-glibc' : ''
+      const manifest = createRequire(resolve('deno/package.json')).resolve(
+        `@deno/${process.platform}-${process.arch}${libc}/package.json`,
+      )
+      return [join(dirname(manifest), 'deno'), 'run', '--allow-all', '--no-check']
+    }
+  }
+}
+
+const cli = fileURLToPath(new URL('../../gateway/cli.ts', import.meta.url))
+
+async function ready(url: string, exited: Promise<unknown>, output: () => string): Promise<void> {
+  const timeout = AbortSignal.timeout(30_000)
+  let hasExited = false
+  exited.then(() => {
+    hasExited = true
+  })
+  while (!(await answers(url))) {
+    if (hasExited || timeout.aborted)
+      throw new Error(`Cannot start gateway: it did not become ready\n${output()}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    return (await fetch(url)).ok
+  } catch {
+    return false
+  }
+}
