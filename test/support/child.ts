@@ -105,7 +105,8 @@ export async function runCommand(
 
 /** A shell that waits for our end of its pipe to close, which even SIGKILL does, and cleans up behind us. */
 function tie(pid: number, directory: string | undefined): ChildProcess {
-  const script = 'read -r _; kill -9 "$0" 2>/dev/null; [ -z "$1" ] || rm -rf "$1"'
+  const script =
+    'read -r _; kill "$0" 2>/dev/null; sleep 2; kill -9 "$0" 2>/dev/null; [ -z "$1" ] || rm -rf "$1"'
   const shell = spawn('sh', ['-c', script, String(pid), directory ?? ''], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],

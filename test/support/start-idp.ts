@@ -58,7 +58,12 @@ export async function startIdp(options: IdpOptions = {}): Promise<Idp> {
     adapter: (model: string) => (model === 'Client' ? clientAdapter(clients, algorithm) : nothing),
     clientDefaults: { id_token_signed_response_alg: algorithm },
     jwks: { keys: [{ ...(await privateKey(keys)), alg: algorithm, use: 'sig', kid: randomUUID() }] },
-    ttl: { ClientCredentials: defaultTtl },
+    ttl: {
+      ClientCredentials: (
+        _: unknown,
+        token: { readonly resourceServer: { readonly accessTokenTTL: number } },
+      ) => token.resourceServer.accessTokenTTL,
+    },
     cookies: { keys: [randomUUID()] },
     features: {
       devInteractions: { enabled: false },
