@@ -3,6 +3,9 @@
  * Recordings are streams with one writer; an approval is a stream that many replicas write, each append
  * guarded by the offset that its writer has seen. `test/stores/contract.ts` is what every store must do.
  *
+ * A stream's name is `folder/rest`; it exists from its first event on. An event is text without NUL, as
+ * JSON is.
+ *
  * @module
  */
 
@@ -14,33 +17,43 @@ export interface DurableStreamStore {
    * @param expect how many events the stream must hold already (its length); omit to append at any length
    * @returns the stream's new length
    * @throws StoreConflict when the stream's length is not `expect`
-   * @throws StoreUnavailable when the store cannot be reached; fails within a second, never hangs
+   * @throws StoreUnavailable when the store cannot be reached; fails within a second, never hangs. The
+   *   events may have been written all the same, when it was the answer that got lost: only a guarded
+   *   append is safe to repeat.
    */
   append(stream: string, events: readonly string[], expect?: number): Promise<number>
 
   /**
-   * Reads up to `limit` events, the first being number `from` (0 is the oldest). An unknown stream is empty.
+   * Reads up to `limit` events, oldest first, beginning with number `from`: 0 is the oldest event, -1 the
+   * newest. An unknown stream is empty.
    * @throws StoreUnavailable
    */
   read(stream: string, from: number, limit: number): Promise<readonly string[]>
 
   /**
    * Resolves when the stream is longer than `length`, whichever replica wrote to it. It may also resolve
-   * early: read again and decide. Rejects with the signal's reason when aborted.
+   * early: read again and decide. While the store is away it waits. Rejects with the signal's reason when
+   * aborted.
    */
   changed(stream: string, length: number, signal: AbortSignal): Promise<void>
 
   /**
-   * Names of streams that begin with `prefix`, the most recently created first.
+   * Names of the streams in a folder (`recordings` holds `recordings/a` and `recordings/b/c`), the most
+   * recently created first.
    * @throws StoreUnavailable
    */
-  list(prefix: string, limit: number): Promise<readonly string[]>
+  list(folder: string, limit: number): Promise<readonly string[]>
 
   /** Resolves when the store answers. @throws StoreUnavailable */
   ping(): Promise<void>
 
   /** Flushes what was appended and lets go of files and sockets. */
   close(): Promise<void>
+}
+
+/** The folder that a stream is listed under. */
+export function folderOf(stream: string): string {
+  return stream.slice(0, Math.max(0, stream.indexOf('/')))
 }
 
 /** Somebody else appended first: read the stream again and decide anew. */

@@ -1,0 +1,247 @@
+import { Redis } from 'ioredis'
+import { type DurableStreamStore, folderOf, StoreConflict, StoreUnavailable } from './durable-stream-store.ts'
+import { Waiters } from './waiters.ts'
+
+export interface RedisStoreOptions {
+  /** `redis://` or `rediss://`, as ioredis reads it. */
+  readonly url: string
+  /** Goes before every key, so that several gateways can share one Redis; `sluice:` when absent. */
+  readonly prefix?: string
+}
+
+/**
+ * Streams in Redis, shared by many replicas. How durable they are is Redis's configuration (`appendonly`).
+ *
+ * It connects at the first use, so a runtime whose sockets live for one request (workerd) makes one a
+ * request and closes it at the end.
+ */
+export function redisStore(options: RedisStoreOptions): DurableStreamStore {
+  return new RedisStore(options)
+}
+
+/** Nothing takes longer than this together with the connecting, whatever state Redis is in. */
+const connectTimeoutMs = 450
+const commandTimeoutMs = 500
+const reconnectMs = 200
+/** Pub/sub may lose messages: whoever waits looks again this often. */
+const recheckMs = 5_000
+
+// Event number n has the id `n+1-0` (ids begin at 1), so an offset is found without counting. Redis refuses
+// an id that is not larger than the last one: should somebody trim a stream, appends fail, nothing overlaps.
+const appendScript = `
+  local stream, folder = KEYS[1], KEYS[2]
+  local name, channel, expect = ARGV[1], ARGV[2], ARGV[3]
+  local length = redis.call('XLEN', stream)
+  if expect ~= '' and tonumber(expect) ~= length then return { 'conflict', length } end
+  if #ARGV == 3 then return { 'appended', length } end
+  if length == 0 then
+    local now = redis.call('TIME')
+    redis.call('ZADD', folder, now[1] .. string.format('%06d', now[2]), name)
+  end
+  for i = 4, #ARGV do
+    length = length + 1
+    redis.call('XADD', stream, string.format('%d-0', length), 'event', ARGV[i])
+  end
+  redis.call('PUBLISH', channel, length)
+  return { 'appended', length }
+`
+
+interface Appending {
+  appendEvents(
+    stream: string,
+    folder: string,
+    name: string,
+    channel: string,
+    expect: number | '',
+    ...events: readonly string[]
+  ): Promise<['appended' | 'conflict', number]>
+}
+
+class RedisStore implements DurableStreamStore {
+  readonly #url: string
+  readonly #prefix: string
+  readonly #client: Redis & Appending
+  readonly #waiters = new Waiters()
+  readonly #subscribed = new Set<string>()
+  #connecting: Promise<void> | undefined
+  #subscriber: Redis | undefined
+  #recheck: ReturnType<typeof setInterval> | undefined
+
+  constructor({ url, prefix = 'sluice:' }: RedisStoreOptions) {
+    this.#url = url
+    this.#prefix = prefix
+    const client = connection(url, { scripts: { appendEvents: { lua: appendScript, numberOfKeys: 2 } } })
+    this.#client = client as Redis & Appending
+  }
+
+  async append(stream: string, events: readonly string[], expect?: number): Promise<number> {
+    const [outcome, length] = await this.#ask('append to stream', () =>
+      this.#client.appendEvents(
+        this.#stream(stream),
+        this.#folder(folderOf(stream)),
+        stream,
+        this.#channel(stream),
+        expect ?? '',
+        ...events,
+      ),
+    )
+    if (outcome === 'appended') return length
+    throw new StoreConflict(`Cannot append to stream "${stream}": expected ${expect} events, found ${length}`)
+  }
+
+  read(stream: string, from: number, limit: number): Promise<readonly string[]> {
+    return this.#ask('read stream', async () => {
+      const key = this.#stream(stream)
+      if (from >= 0) return (await this.#client.xrange(key, `${from + 1}-0`, '+', 'COUNT', limit)).map(bodyOf)
+      const tail = await this.#client.xrevrange(key, '+', '-', 'COUNT', -from)
+      return tail.map(bodyOf).reverse().slice(0, limit)
+    })
+  }
+
+  async changed(stream: string, length: number, signal: AbortSignal): Promise<void> {
+    if (this.#client.status === 'end') throw unavailable('wait for stream', 'it was closed')
+    const woken = this.#waiters.wait(stream, signal)
+    this.#listen(stream, length).catch(() => {
+      // Redis is away. Reconnecting and the slow look both wake whoever waits.
+    })
+    await woken
+  }
+
+  list(folder: string, limit: number): Promise<readonly string[]> {
+    return this.#ask('list streams', () => this.#client.zrevrange(this.#folder(folder), 0, limit - 1))
+  }
+
+  async ping(): Promise<void> {
+    await this.#ask('reach store', () => this.#client.ping())
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#recheck)
+    this.#client.disconnect()
+    this.#subscriber?.disconnect()
+    this.#waiters.wakeAll()
+  }
+
+  /** Subscribes first and looks second, so that nothing can slip in between. */
+  async #listen(stream: string, length: number): Promise<void> {
+    this.#recheck ??= setInterval(this.#lookAgain, recheckMs)
+    this.#subscriber ??= this.#subscribe()
+    if (this.#subscriber.status === 'ready' && !this.#subscribed.has(stream)) {
+      this.#subscribed.add(stream)
+      await this.#subscriber.subscribe(this.#channel(stream))
+    }
+    if ((await this.#client.xlen(this.#stream(stream))) > length) this.#waiters.wake(stream)
+  }
+
+  /** One connection for all who wait: a subscribed one can do nothing else. */
+  #subscribe(): Redis {
+    const subscriber = connection(this.#url, { autoResubscribe: false })
+    const start = this.#channel('').length
+    subscriber.on('message', (channel: string) => this.#waiters.wake(channel.slice(start)))
+    subscriber.on('ready', async () => {
+      const streams = this.#waiters.streams
+      this.#subscribed.clear()
+      for (const stream of streams) this.#subscribed.add(stream)
+      if (streams.length > 0) {
+        await subscriber.subscribe(...streams.map((stream) => this.#channel(stream))).catch(() => {})
+      }
+      this.#waiters.wakeAll()
+    })
+    subscriber.connect().catch(() => {})
+    return subscriber
+  }
+
+  readonly #lookAgain = (): void => {
+    const wanted = new Set(this.#waiters.streams)
+    for (const stream of this.#subscribed) {
+      if (wanted.has(stream)) continue
+      this.#subscribed.delete(stream)
+      this.#subscriber?.unsubscribe(this.#channel(stream)).catch(() => {})
+    }
+    if (wanted.size === 0) {
+      clearInterval(this.#recheck)
+      this.#recheck = undefined
+    }
+    this.#waiters.wakeAll()
+  }
+
+  async #ask<T>(action: string, command: () => Promise<T>): Promise<T> {
+    try {
+      if (this.#connecting || this.#client.status !== 'ready') await this.#connect()
+      return await command()
+    } catch (error) {
+      throw unavailable(action, error instanceof Error ? error.message : 'unknown error')
+    }
+  }
+
+  /** Who comes while others wait for the connection waits behind them, so that appends keep their order. */
+  async #connect(): Promise<void> {
+    this.#connecting ??= connected(this.#client)
+    const connecting = this.#connecting
+    try {
+      await connecting
+    } finally {
+      if (this.#connecting === connecting) this.#connecting = undefined
+    }
+  }
+
+  #stream(name: string): string {
+    return `${this.#prefix}stream:${name}`
+  }
+  #folder(name: string): string {
+    return `${this.#prefix}folder:${name}`
+  }
+  #channel(name: string): string {
+    return `${this.#prefix}changed:${name}`
+  }
+}
+
+function connection(url: string, options: object): Redis {
+  const client = new Redis(url, {
+    ...options,
+    lazyConnect: true,
+    connectTimeout: connectTimeoutMs,
+    commandTimeout: commandTimeoutMs,
+    retryStrategy: () => reconnectMs,
+    // A command that waits for a better day, or is sent twice, would write what was already refused.
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+  })
+  // Every command that fails says so itself; without a listener ioredis prints each lost connection.
+  client.on('error', () => {})
+  return client
+}
+
+/** Resolves when the client is ready. While Redis is known to be away it rejects at once. */
+function connected(client: Redis): Promise<void> {
+  if (client.status === 'wait') client.connect().catch(() => {})
+  if (client.status === 'reconnecting' || client.status === 'end') {
+    return Promise.reject(new Error('no connection'))
+  }
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(lost, connectTimeoutMs)
+    client.once('ready', ready).once('close', lost)
+    function ready() {
+      settle()
+      resolve()
+    }
+    function lost() {
+      settle()
+      reject(new Error('no connection'))
+    }
+    function settle() {
+      clearTimeout(timer)
+      client.off('ready', ready).off('close', lost)
+    }
+  })
+}
+
+function bodyOf([, fields]: [id: string, fields: string[]]): string {
+  return fields[1] ?? ''
+}
+
+/** Takes the error's words only: ioredis hangs the command and its arguments on its errors. */
+function unavailable(action: string, why: string): StoreUnavailable {
+  return new StoreUnavailable(`Cannot ${action}: Redis did not answer (${why})`)
+}

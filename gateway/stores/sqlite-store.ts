@@ -1,0 +1,231 @@
+import { DatabaseSync } from 'node:sqlite'
+import { setImmediate } from 'node:timers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type DurableStreamStore, folderOf, StoreConflict, StoreUnavailable } from './durable-stream-store.ts'
+import { Waiters } from './waiters.ts'
+
+export interface SqliteStoreOptions {
+  readonly path: string
+  /**
+   * `normal` survives the death of the process, `full` also a loss of power, at the price of an fsync for
+   * every commit (SQLite manual, PRAGMA synchronous). `normal` when absent.
+   */
+  readonly synchronous?: 'normal' | 'full'
+}
+
+/** Streams in one SQLite file. Several processes may open it: the CLI reads and votes while the gateway runs. */
+export function sqliteStore(options: SqliteStoreOptions): DurableStreamStore {
+  return new SqliteStore(options)
+}
+
+// An event's number sits in the low half of its key, its stream's id in the high half: one b-tree, no index
+// beside it, and a stream's events lie next to each other.
+const schema = `
+  CREATE TABLE IF NOT EXISTS streams (
+    id INTEGER PRIMARY KEY, folder TEXT NOT NULL, name TEXT NOT NULL UNIQUE
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS streams_in_folder ON streams (folder, id);
+  CREATE TABLE IF NOT EXISTS events (
+    key INTEGER PRIMARY KEY, -- stream id << 32 | number
+    body TEXT NOT NULL
+  ) STRICT;
+`
+const keysOfStream = 'key >= streams.id << 32 AND key < (streams.id + 1) << 32'
+
+/** How long one attempt may block the event loop while another process writes. */
+const busyTimeoutMs = 10
+/** Pause between attempts, and how long they go on. */
+const retryMs = 5
+const patienceMs = 900
+/** How often to look for what other processes wrote, while somebody waits for it. */
+const pollMs = 50
+/** Pages in the write-ahead log before they move to the main file (16 MB): rarer is cheaper. */
+const checkpointPages = 4000
+
+interface Append {
+  readonly stream: string
+  readonly events: readonly string[]
+  readonly expect: number | undefined
+  readonly deadline: number
+  resolve(length: number): void
+  reject(error: Error): void
+}
+
+class SqliteStore implements DurableStreamStore {
+  readonly #database: DatabaseSync
+  readonly #statements: ReturnType<typeof prepare>
+  readonly #waiters = new Waiters()
+  /** What this turn of the event loop appended; longer only while another process holds the write lock. */
+  #queue: Append[] = []
+  #isScheduled = false
+  #poll: ReturnType<typeof setInterval> | undefined
+  #dataVersion: unknown
+
+  constructor({ path, synchronous = 'normal' }: SqliteStoreOptions) {
+    try {
+      this.#database = new DatabaseSync(path, { timeout: patienceMs })
+      this.#database.exec(`
+        PRAGMA journal_mode = WAL;
+        PRAGMA synchronous = ${synchronous};
+        PRAGMA wal_autocheckpoint = ${checkpointPages};
+        ${schema}
+        PRAGMA busy_timeout = ${busyTimeoutMs};
+      `)
+    } catch (cause) {
+      throw new StoreUnavailable(`Cannot open store: SQLite cannot use "${path}"`, { cause })
+    }
+    this.#statements = prepare(this.#database)
+  }
+
+  append(stream: string, events: readonly string[], expect?: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ stream, events, expect, deadline: Date.now() + patienceMs, resolve, reject })
+      if (this.#isScheduled) return
+      this.#isScheduled = true
+      // Bytes written to sockets in this turn leave before the commit, which blocks the event loop.
+      setImmediate(this.#flush)
+    })
+  }
+
+  async read(stream: string, from: number, limit: number): Promise<readonly string[]> {
+    return this.#try('read stream', () => {
+      const { read, readTail } = this.#statements
+      if (from >= 0) return read.all(stream, from, limit).map(bodyOf)
+      return readTail.all(stream, -from).map(bodyOf).reverse().slice(0, limit)
+    })
+  }
+
+  async changed(stream: string, length: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    // Taken before the length is read, so that nothing can slip in between.
+    this.#dataVersion ??= this.#statements.dataVersion.get()?.data_version
+    if (this.#lengthOf(stream) > length) return
+    this.#poll ??= setInterval(this.#lookForOthers, pollMs)
+    await this.#waiters.wait(stream, signal)
+  }
+
+  async list(folder: string, limit: number): Promise<readonly string[]> {
+    return this.#try('list streams', () =>
+      this.#statements.list.all(folder, limit).map((row) => String(row.name)),
+    )
+  }
+
+  async ping(): Promise<void> {
+    this.#try('reach store', () => this.#statements.dataVersion.get())
+  }
+
+  async close(): Promise<void> {
+    this.#flush()
+    while (this.#queue.length > 0) await sleep(retryMs)
+    clearInterval(this.#poll)
+    this.#waiters.wakeAll()
+    if (this.#database.isOpen) this.#database.close()
+  }
+
+  /** One transaction for all appends of a turn: a commit costs more than an insert. */
+  readonly #flush = (): void => {
+    this.#isScheduled = false
+    const batch = this.#queue
+    if (batch.length === 0) return
+    this.#queue = []
+    const { begin, commit } = this.#statements
+    try {
+      begin.run()
+    } catch (cause) {
+      this.#postpone(batch, cause)
+      return
+    }
+    try {
+      const outcomes = batch.map((append) => this.#write(append))
+      commit.run()
+      for (const settle of outcomes) settle()
+    } catch (cause) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+      for (const { reject } of batch) reject(unavailable('append to stream', cause))
+    }
+  }
+
+  /** @returns how to tell the caller, once the transaction is durable */
+  #write({ stream, events, expect, resolve, reject }: Append): () => void {
+    const { find, create, insert } = this.#statements
+    const found = find.get(stream)
+    const length = Number(found?.length ?? 0)
+    if (expect !== undefined && expect !== length) {
+      const message = `Cannot append to stream "${stream}": expected ${expect} events, found ${length}`
+      return () => reject(new StoreConflict(message))
+    }
+    if (events.length === 0) return () => resolve(length)
+    const id = Number((found ?? create.get(folderOf(stream), stream))?.id)
+    for (const [index, event] of events.entries()) insert.run(id, length + index, event)
+    return () => {
+      resolve(length + events.length)
+      this.#waiters.wake(stream)
+    }
+  }
+
+  /** Another process is writing: let the event loop go on, and try again. */
+  #postpone(batch: readonly Append[], cause: unknown): void {
+    const now = Date.now()
+    for (const append of batch) {
+      if (append.deadline > now) this.#queue.push(append)
+      else append.reject(unavailable('append to stream', cause))
+    }
+    if (this.#queue.length === 0) return
+    this.#isScheduled = true
+    setTimeout(this.#flush, retryMs)
+  }
+
+  readonly #lookForOthers = (): void => {
+    if (this.#waiters.streams.length === 0) {
+      clearInterval(this.#poll)
+      this.#poll = undefined
+      this.#dataVersion = undefined
+      return
+    }
+    // Changes whenever another connection commits (SQLite manual, PRAGMA data_version).
+    const version = this.#statements.dataVersion.get()?.data_version
+    if (version === this.#dataVersion) return
+    this.#dataVersion = version
+    this.#waiters.wakeAll()
+  }
+
+  #lengthOf(stream: string): number {
+    return this.#try('read stream', () => Number(this.#statements.find.get(stream)?.length ?? 0))
+  }
+
+  #try<T>(action: string, work: () => T): T {
+    try {
+      return work()
+    } catch (cause) {
+      throw unavailable(action, cause)
+    }
+  }
+}
+
+function prepare(database: DatabaseSync) {
+  return {
+    begin: database.prepare('BEGIN IMMEDIATE'),
+    commit: database.prepare('COMMIT'),
+    find: database.prepare(`
+      SELECT id, (SELECT (max(key) & 0xffffffff) + 1 FROM events WHERE ${keysOfStream}) AS length
+      FROM streams WHERE name = ?`),
+    create: database.prepare('INSERT INTO streams (folder, name) VALUES (?, ?) RETURNING id'),
+    insert: database.prepare('INSERT INTO events (key, body) VALUES (? << 32 | ?, ?)'),
+    read: database.prepare(`
+      SELECT body FROM streams JOIN events ON ${keysOfStream}
+      WHERE name = ? AND key >= streams.id << 32 | ? ORDER BY key LIMIT ?`),
+    readTail: database.prepare(`
+      SELECT body FROM streams JOIN events ON ${keysOfStream}
+      WHERE name = ? ORDER BY key DESC LIMIT ?`),
+    list: database.prepare('SELECT name FROM streams WHERE folder = ? ORDER BY id DESC LIMIT ?'),
+    dataVersion: database.prepare('PRAGMA data_version'),
+  }
+}
+
+function bodyOf(row: Record<string, unknown>): string {
+  return String(row.body)
+}
+
+function unavailable(action: string, cause: unknown): StoreUnavailable {
+  return new StoreUnavailable(`Cannot ${action}: SQLite did not answer`, { cause })
+}
