@@ -1,6 +1,6 @@
 /** Runs an operation through the plugins to the target, and its result back. @module */
 import { type Approval, type Decision, type Permit, strictest } from './decision.ts'
-import { Denied } from './errors.ts'
+import { asDenied, Denied } from './errors.ts'
 import type { Operation, ResultStream } from './operation.ts'
 import type { Context, Credentials, EstablishedSession, Plugin, Principal, Session } from './plugin.ts'
 
@@ -16,11 +16,26 @@ export async function authenticate(
   credentials: Credentials,
   session: Session,
 ): Promise<Principal> {
-  for (const plugin of plugins) {
-    const principal = await plugin.authenticate?.(credentials, session)
-    if (principal) return principal
+  try {
+    for (const plugin of plugins) {
+      const principal = await plugin.authenticate?.(credentials, session)
+      if (principal) return principal
+    }
+    throw new Denied('unauthenticated', 'Cannot open session: no plugin accepted the credentials')
+  } catch (error) {
+    const denial = asDenied(error)
+    for (const plugin of plugins) plugin.refused?.(session, denial)
+    throw error
   }
-  throw new Denied('unauthenticated', 'Cannot open session: no plugin accepted the credentials')
+}
+
+/**
+ * Tells every plugin, outermost first, that a session begins. {@link close} ends what this began, also when
+ * this throws.
+ * @throws Denied when a plugin refuses the session after all.
+ */
+export async function open(plugins: readonly Plugin[], session: EstablishedSession): Promise<void> {
+  for (const plugin of plugins) await plugin.open?.(session)
 }
 
 /**

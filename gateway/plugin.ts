@@ -1,8 +1,10 @@
 /**
- * The plugin contract. A plugin is one object with a name and up to three methods, called in the order
+ * The plugin contract. A plugin is one object with a name and up to five methods, called in the order
  * a session lives through:
  *
  *     authenticate   once per session    who is this?
+ *     refused        instead of a session, when nobody vouched for it
+ *     open           once per session    somebody has vouched for it
  *     handle         once per operation  may it run, and what may come back?
  *     close          once per session    let go of what you hold
  *
@@ -15,6 +17,7 @@
  * @module
  */
 import type { Approval, Decision } from './decision.ts'
+import type { Denied } from './errors.ts'
 import type { Operation, ResultStream } from './operation.ts'
 
 export interface Plugin {
@@ -27,6 +30,18 @@ export interface Plugin {
    * is refused.
    */
   authenticate?(credentials: Credentials, session: Session): Promise<Principal | undefined>
+
+  /**
+   * Learns of a session that was refused, whichever plugin refused it: to record it, or to count it.
+   * Do not throw: the agent hears of the refusal, and of nothing else.
+   */
+  refused?(session: Session, denial: Denied): void
+
+  /**
+   * Prepares for the operations of a session, once after authentication and before the first of them.
+   * Throw `Denied` to refuse the session after all; `close` runs then, too.
+   */
+  open?(session: EstablishedSession): Promise<void>
 
   /**
    * Handles one operation. Work before `next()` happens on the way in, work on the parts that it yields
