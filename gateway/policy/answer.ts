@@ -1,0 +1,84 @@
+/**
+ * Turns a policy's answer into a decision. `decision.schema.json` describes the same document.
+ *
+ * @module
+ */
+import { z } from 'zod'
+import { type Decision, type Mask, type ReviewNeeded, strictest } from '../decision.ts'
+import { PolicyError } from './policy-error.ts'
+
+/** The reason for a denial when no rule says anything. */
+export const noRuleAllows = 'no rule allows this'
+
+/**
+ * Any deny wins; else any review holds the operation; else `allow` lets it run; else it is denied.
+ * @throws PolicyError when the answer is not exactly what the schema describes.
+ */
+export function decision(answer: unknown, revision: string): Decision {
+  const parsed = answerSchema.safeParse(answer)
+  if (!parsed.success) {
+    const issues = parsed.error.issues.map(({ path, message }) => `"${path.join('.')}" ${message}`)
+    throw new PolicyError(`Cannot understand the policy's answer: ${issues.join('; ')}`)
+  }
+  const { allow, deny, review, mask } = parsed.data
+  if (deny.length > 0) return { effect: 'deny', reasons: deny, revision }
+  const masks = mask.map(asMask)
+  const reviews = review.map(
+    ({ reason, ...review }): ReviewNeeded => ({
+      effect: 'review',
+      reasons: [reason],
+      masks: [],
+      review,
+      revision,
+    }),
+  )
+  if (reviews.length > 0) return unanimous(reviews, masks)
+  if (allow) return { effect: 'allow', reasons: [], masks, revision }
+  return { effect: 'deny', reasons: [noRuleAllows], revision }
+}
+
+/** One review that satisfies all of them. */
+function unanimous(reviews: readonly ReviewNeeded[], masks: readonly Mask[]): Decision {
+  const all = reviews.reduce<Decision>(strictest, { effect: 'allow', reasons: [], masks })
+  if (all.effect === 'review' && all.review.approvers.length === 0) {
+    // Waiting for an answer that nobody may give helps no one.
+    const reasons = [...all.reasons, 'no group may answer all of these reviews']
+    return { effect: 'deny', reasons, revision: all.revision }
+  }
+  return all
+}
+
+function asMask(mask: z.infer<typeof maskSchema>): Mask {
+  const { with: how, keep } = mask
+  const field =
+    'column' in mask
+      ? { kind: 'column' as const, field: mask.column }
+      : { kind: 'path' as const, field: mask.path }
+  return { ...field, with: how, ...(keep !== undefined && { keep }) }
+}
+
+const maxQuorum = 100
+const maxTimeout = 7 * 24 * 60 * 60
+const maxKeep = 1000
+
+const concealment = {
+  with: z.enum(['redact', 'null', 'partial', 'hash']),
+  keep: z.int().min(0).max(maxKeep).optional(),
+}
+const maskSchema = z.union([
+  z.strictObject({ column: z.string().regex(/^[^.*]+\.[^.*]+\.[^.*]+$/), ...concealment }),
+  z.strictObject({ path: z.string().regex(/^(\*\*\.)?(\*|[^.*]+)(\.(\*|[^.*]+))*$/), ...concealment }),
+])
+const reviewSchema = z.strictObject({
+  reason: z.string().min(1),
+  approvers: z.array(z.string().min(1)).min(1),
+  quorum: z.int().min(1).max(maxQuorum),
+  timeout: z.int().min(1).max(maxTimeout),
+})
+const answerSchema = z.strictObject({
+  version: z.literal(1),
+  allow: z.boolean(),
+  deny: z.array(z.string().min(1)).default([]),
+  review: z.array(reviewSchema).default([]),
+  mask: z.array(maskSchema).default([]),
+})

@@ -1,0 +1,115 @@
+/**
+ * Asks the policy about an operation. It always answers: whatever goes wrong is a denial.
+ *
+ * @module
+ */
+import type { Decision } from '../decision.ts'
+import type { Log } from '../log.ts'
+import { decision } from './answer.ts'
+import type { Bundle } from './bundle.ts'
+import { DecisionCache, isCacheable, overlaps } from './cache.ts'
+import { Evaluator } from './evaluator.ts'
+import { type Input, input, type Question } from './input.ts'
+
+export interface Policy {
+  /** Revision of the bundle that decides now. */
+  readonly revision: string
+  /** Decides one operation; never throws. */
+  decide(question: Question): Decision
+  /**
+   * Lets another bundle decide from the next operation on.
+   * @throws PolicyError when it cannot be used; the one before goes on deciding.
+   */
+  replace(bundle: Bundle): void
+}
+
+export interface PolicyOptions {
+  readonly bundle: Bundle
+  readonly log: Log
+  /** Epoch milliseconds. */
+  readonly now: () => number
+}
+
+/** @throws PolicyError when the bundle cannot be used: a gateway without a policy does not start. */
+export function policy({ bundle, log, now }: PolicyOptions): Policy {
+  let active = load(bundle, now)
+  return {
+    get revision() {
+      return active.revision
+    },
+    decide(question) {
+      const { revision, decide } = active
+      try {
+        return decide(question)
+      } catch (error) {
+        const { operation, session } = question
+        log.error({ err: error, operation: operation.id, session: session.id, revision }, 'Policy failed')
+        return { effect: 'deny', reasons: [`the policy failed (operation ${operation.id})`], revision }
+      }
+    },
+    replace(next) {
+      active = load(next, now)
+      log.info({ revision: next.revision }, 'Policy replaced')
+    },
+  }
+}
+
+interface Loaded {
+  readonly revision: string
+  /** @throws PolicyError */
+  decide(question: Question): Decision
+}
+
+function load(bundle: Bundle, now: () => number): Loaded {
+  const { revision, reads = ['input'] } = bundle
+  const evaluator = new Evaluator(bundle)
+  const readsParameters = reads.some((path) => overlaps(path, 'operation.parameters'))
+  const cache = isCacheable(reads) && !evaluator.isTimeDependent ? new DecisionCache() : undefined
+
+  // A policy that cannot answer a plain question would deny everything: better found out before it is active.
+  decision(evaluator.evaluate(plainQuestion), revision)
+  return { revision, decide: cache ? (question) => recall(question, cache) : ask }
+
+  function recall(question: Question, cache: DecisionCache): Decision {
+    const { session, operation } = question
+    if (operation.kind !== 'sql') return ask(question)
+    const known = cache.get(session, operation)
+    if (known) return known
+    const fresh = ask(question)
+    cache.set(session, operation, fresh)
+    return fresh
+  }
+
+  function ask(question: Question): Decision {
+    return decision(evaluator.evaluate(input(question, now(), readsParameters)), revision)
+  }
+}
+
+const plainQuestion: Input = {
+  version: 1,
+  principal: { subject: 'nobody', issuer: 'nobody', groups: [], claims: {}, actors: [] },
+  session: {
+    id: '00000000-0000-7000-8000-000000000000',
+    protocol: 'postgres',
+    client: { address: undefined, application: undefined, user: undefined },
+  },
+  target: { name: 'nothing', kind: 'postgres', labels: {} },
+  operation: {
+    kind: 'sql',
+    action: 'execute',
+    text: 'SELECT 1',
+    parameters: [],
+    facts: {
+      status: 'known',
+      problems: [],
+      statements: 1,
+      commands: ['select'],
+      relations: [],
+      columns: [],
+      functions: [],
+      settings: [],
+      has_where: true,
+    },
+  },
+  now: '2000-01-01T00:00:00.000Z',
+}

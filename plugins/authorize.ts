@@ -1,0 +1,23 @@
+import { Denied } from '../gateway/errors.ts'
+import type { Log } from '../gateway/log.ts'
+import type { Plugin } from '../gateway/plugin.ts'
+import { noRuleAllows } from '../gateway/policy/answer.ts'
+import type { Policy } from '../gateway/policy/policy.ts'
+
+/** Asks the policy about every operation. What it denies goes no further; what it allows may still be tightened. */
+export function authorize({ policy, log }: { readonly policy: Policy; readonly log: Log }): Plugin {
+  return {
+    name: 'authorize',
+    async *handle(context, next) {
+      const { operation, session } = context
+      const decision = policy.decide(context)
+      context.decide(decision)
+      if (decision.effect === 'deny') {
+        const { reasons, revision } = decision
+        log.info({ operation: operation.id, session: session.id, reasons, revision }, 'Operation denied')
+        throw new Denied(reasons.includes(noRuleAllows) ? 'undecided' : 'forbidden', reasons.join('; '))
+      }
+      yield* next()
+    },
+  }
+}

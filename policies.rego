@@ -1,0 +1,197 @@
+# The policy that decides every operation, SQL statements and HTTP requests alike: read it from top to
+# bottom, change it, `npm run bundle`, restart. docs/policy.md describes what it is asked and may answer.
+package sluice
+
+# Any deny wins; else any review waits for people; else allow lets it run; else it is denied.
+decision := {"version": 1, "allow": allow, "deny": deny, "review": review, "mask": mask}
+
+# ── Who may do what ──────────────────────────────────────────────────────────────────────────────
+
+default allow := false
+
+# The backup agent reads all of the shop, also in bulk.
+allow if {
+	agent("backup")
+	target("shop")
+	only({"select", "explain", "copy to"})
+}
+
+# The reporting agent reads, and nothing else.
+allow if {
+	agent("reporting")
+	target("shop")
+	only({"select", "explain"})
+}
+
+# The CI job notes what it deployed, whatever else its database account could do.
+allow if {
+	agent("ci")
+	target("shop")
+	only({"select", "insert"})
+	within({"public.deployments"})
+}
+
+# The support agent looks up customers and orders, over SQL and over HTTP …
+allow if {
+	agent("support")
+	target("shop")
+	only({"select"})
+	within({"public.customers", "public.orders"})
+}
+
+allow if {
+	agent("support")
+	target("shop-api")
+	facts.method in {"GET", "HEAD"}
+	facts.segments[0] in {"customers", "orders"}
+}
+
+# … and does not see how to reach a customer.
+mask contains {"column": "public.customers.email", "with": "partial"} if agent("support")
+
+mask contains {"column": "public.customers.phone", "with": "redact"} if agent("support")
+
+mask contains {"path": "**.email", "with": "partial"} if agent("support")
+
+mask contains {"path": "**.phone", "with": "redact"} if agent("support")
+
+# The cleanup agent looks at carts, and deletes some of them once a database administrator agrees.
+allow if {
+	agent("cleanup")
+	target("shop")
+	only({"select"})
+	within({"public.carts"})
+}
+
+review contains {
+	"reason": "deleting carts needs the consent of a database administrator",
+	"approvers": ["dba"],
+	"quorum": 1,
+	"timeout": 600,
+} if {
+	agent("cleanup")
+	target("shop")
+	only({"select", "delete"})
+	"delete" in facts.commands
+	within({"public.carts"})
+}
+
+# ── What nobody may do ───────────────────────────────────────────────────────────────────────────
+
+# What is not fully understood cannot be allowed.
+deny contains reason if {
+	input.operation.kind == "sql"
+	facts.status != "known"
+	some reason in array.concat(["the statement is not fully understood"], facts.problems)
+}
+
+deny contains sprintf("no agent may run %s", [upper(command)]) if {
+	some command in facts.commands
+	is_dangerous(command)
+}
+
+deny contains sprintf("no agent may change the setting %s", [setting]) if {
+	some setting in facts.settings
+	not setting in harmless_settings
+}
+
+deny contains sprintf("no agent may call the function %s", [name(called)]) if {
+	some called in facts.functions
+	not is_harmless(called)
+}
+
+# Statistics and lists of sessions show values of tables that the agent may not read; others hold passwords.
+deny contains sprintf("no agent may read %s", [name(relation)]) if {
+	some relation in facts.relations
+	relation.schema == "pg_catalog"
+	regex.match(`^pg_(stat(s|_|istic$|istic_ext_data)|authid|shadow|user_mapping|largeobject|hba|ident|file)`, relation.name)
+}
+
+deny contains sprintf("%s needs a WHERE that chooses rows", [upper(command)]) if {
+	some command in facts.commands
+	command in {"update", "delete"}
+	not facts.has_where
+}
+
+# When no rule above is for this agent and this statement, name both.
+deny contains sprintf("no rule lets %s run %s on %s", [input.principal.subject, wanted, touched]) if {
+	not allow
+	count(review) == 0
+	wanted := concat(", ", [upper(command) | some command in facts.commands; not command in housekeeping])
+	wanted != ""
+}
+
+# ── Words used above ─────────────────────────────────────────────────────────────────────────────
+
+facts := input.operation.facts
+
+agent(group) if group in input.principal.groups
+
+# A target goes by its name, or by a label that several may share.
+target(system) if input.target.name == system
+
+target(system) if input.target.labels.system == system
+
+# Every command in the text is one of these, or one that drivers send on their way.
+only(commands) if every command in facts.commands { command in commands | housekeeping }
+
+# Every relation is one of these, or of the catalog, which drivers and psql read.
+within(tables) if every relation in facts.relations { is_within(relation, tables) }
+
+is_within(relation, tables) if name(relation) in tables
+
+is_within(relation, _) if relation.schema in {"pg_catalog", "information_schema"}
+
+name(thing) := concat(".", [thing.schema, thing.name])
+
+touched := concat(", ", [name(relation) | some relation in facts.relations]) if {
+	count(facts.relations) > 0
+} else := input.target.name
+
+housekeeping := {
+	"begin", "commit", "rollback", "savepoint", "release", "rollback to", "set", "reset", "show",
+	"prepare", "execute", "deallocate", "declare cursor", "fetch", "move", "close",
+}
+
+harmless_settings := {
+	"application_name", "bytea_output", "client_min_messages", "datestyle",
+	"default_transaction_isolation", "default_transaction_read_only", "extra_float_digits",
+	"idle_in_transaction_session_timeout", "intervalstyle", "lock_timeout", "statement_timeout",
+	"timezone", "transaction_deferrable", "transaction_isolation", "transaction_read_only",
+}
+
+is_dangerous(command) if command in {
+	"alter default privileges", "alter system", "call", "checkpoint", "copy program", "do",
+	"drop owned", "grant", "load", "reassign owned", "revoke", "security label",
+}
+
+is_dangerous(command) if {
+	some verb in ["create", "alter", "drop"]
+	some thing in [
+		"database", "event trigger", "extension", "foreign data wrapper", "function", "language",
+		"policy", "procedure", "publication", "role", "routine", "rule", "server", "subscription",
+		"tablespace", "trigger", "user mapping",
+	]
+	command == concat(" ", [verb, thing])
+}
+
+# Functions that compute, or look at the catalog. The others change data, run SQL that comes as text,
+# or reach files, servers and other sessions.
+is_harmless(called) if {
+	called.volatility == "immutable"
+	not called.security_definer
+}
+
+is_harmless(called) if {
+	called.schema == "pg_catalog"
+	called.volatility == "stable"
+	not regex.match(`_to_xml|^pg_stat_get_`, called.name)
+}
+
+is_harmless(called) if {
+	called.schema == "pg_catalog"
+	called.name in {
+		"clock_timestamp", "gen_random_uuid", "pg_is_in_recovery", "pg_relation_size", "pg_sleep",
+		"pg_table_size", "pg_total_relation_size", "random", "set_config", "timeofday", "uuidv4", "uuidv7",
+	}
+}
