@@ -52,7 +52,8 @@ function roomOf(file: string): string {
   // The interface that every room may keep its state behind; the stores themselves are above.
   if (file === 'gateway/stores/durable-stream-store.ts') return 'contract'
   const [top = '', second = ''] = file.split('/')
-  const room = top === 'gateway' ? second.replace(/\.ts$/, '') : top
+  // `config-schema.ts` is a part of `config`.
+  const room = top === 'gateway' ? second.replace(/(-\w+)*\.ts$/, '') : top
   return layers.flat().includes(room) ? room : 'contract'
 }
 
