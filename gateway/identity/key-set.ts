@@ -80,7 +80,7 @@ export function keySet(issuer: string, { fetch, now, log }: Options): KeySet {
       await loading
     } catch (error) {
       failedAt = now()
-      log.error({ issuer, error }, 'cannot read the keys of an issuer')
+      log.error({ issuer, err: error }, 'cannot read the keys of an issuer')
       throw unavailable()
     }
     if (!keys) throw unavailable()

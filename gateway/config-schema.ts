@@ -1,0 +1,350 @@
+/**
+ * What may stand in the configuration file, key by key; `docs/configuration.md` explains it to people and
+ * `config.schema.json` to editors. Every rule carries the words that complete `"key" …` when it is broken.
+ *
+ * @module
+ */
+import { z } from 'zod'
+import { algorithms } from './identity/algorithms.ts'
+import { isLoopback } from './loopback.ts'
+import { Secret } from './secret.ts'
+
+/** How the file's references become values. */
+export interface References {
+  /** What `env:NAME` or `file:PATH` stands for. @throws Error that completes `"key" …` */
+  resolve(reference: string): Promise<string>
+  /** An absolute path; relative ones start at the configuration file. */
+  path(path: string): string
+}
+
+/** The plugins that come with the gateway, in the only order that keeps what each of them promises. */
+export const shippedPlugins = ['record', 'auth', 'authorize', 'approve', 'mask'] as const
+/** Without these a session would go unrecorded, unknown, undecided or unmasked. */
+const indispensable = ['record', 'auth', 'authorize', 'mask'] as const
+
+const literalRefused =
+  'must refer to a secret and not contain it: write "env:NAME" for an environment variable or "file:PATH" for a file'
+
+export function configSchema(references: References) {
+  const reference = z
+    .string(literalRefused)
+    .refine((value) => /^(env|file):./.test(value), literalRefused)
+    .meta({ pattern: '^(env|file):.', description: 'A reference: env:NAME or file:PATH' })
+    .transform(async (value, context) => {
+      try {
+        return await references.resolve(value)
+      } catch (error) {
+        context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) })
+        return z.NEVER
+      }
+    })
+  const secret = reference.transform((value) => new Secret(value))
+  const pem = reference.refine((value) => value.includes('-----BEGIN '), 'must refer to a PEM file')
+  const path = text().transform((value) => references.path(value))
+
+  const serverTls = z
+    .strictObject({ certificate: pem, key: pem.transform((value) => new Secret(value)) })
+    .describe('Certificate chain and private key, PEM')
+
+  const httpListener = z
+    .strictObject({
+      host: text().default('127.0.0.1'),
+      port: port().default(8080),
+      tls: serverTls.optional(),
+      publicUrl: httpUrl()
+        .optional()
+        .describe('Where agents and people reach this listener from outside, for links in approvals'),
+    })
+    .refine(({ host, tls, publicUrl }) => tls || isLoopback(host) || publicUrl?.startsWith('https:'), {
+      path: ['tls'],
+      message:
+        'must be given when "host" is not loopback: tokens would travel in the clear (when a proxy in front ends TLS, say so with an https "publicUrl")',
+    })
+
+  const postgresListener = z
+    .strictObject({
+      host: text().default('127.0.0.1'),
+      port: port().default(6432),
+      tls: serverTls.optional(),
+      plaintext: z
+        .enum(['refuse', 'loopback'])
+        .default('refuse')
+        .describe('Whether agents may send their token without TLS; never from another machine'),
+    })
+    .refine(({ plaintext, tls }) => tls || plaintext === 'loopback', {
+      path: ['tls'],
+      message: 'must be given, or "plaintext" be "loopback": otherwise no agent could send its token',
+    })
+    .refine(({ host, plaintext }) => plaintext === 'refuse' || isLoopback(host), {
+      path: ['plaintext'],
+      message: 'must be "refuse" when "host" is not loopback: tokens would travel in the clear',
+    })
+
+  const issuer = z.strictObject({
+    issuer: issuerUrl().describe('The address that discovery starts from; equal to the "iss" of its tokens'),
+    audience: text().describe('What the "aud" of a token must contain'),
+    groups: text().default('groups').describe('Claim with the groups: a name or a path, realm_access.roles'),
+    subject: text().default('sub').describe('Claim with the name of the agent'),
+    algorithms: z
+      .array(z.enum(algorithms))
+      .min(1)
+      .default([...algorithms])
+      .describe('Accepted signatures; the list can only be shortened'),
+    types: z
+      .array(text())
+      .min(1)
+      .default(['at+jwt', 'application/at+jwt', 'JWT'])
+      .describe('Accepted "typ" headers; "absent" accepts a token without one'),
+    skewSeconds: z.int().min(0).max(300).default(5).describe('How far the clocks may differ'),
+  })
+
+  const plugin = z.union([
+    z.enum(shippedPlugins),
+    z.strictObject({
+      file: path.describe('A module whose default export makes the plugin'),
+      options: z.record(z.string(), z.unknown()).default({}).describe('Handed to the plugin as they are'),
+    }),
+  ])
+
+  const postgresTarget = z
+    .strictObject({
+      name: targetName(),
+      kind: z.literal('postgres'),
+      host: text(),
+      port: port().default(5432),
+      database: text(),
+      user: text().describe('The account that agents work with and never see'),
+      password: secret.optional(),
+      tls: z
+        .strictObject({
+          mode: z.enum(['disable', 'require', 'verify-ca', 'verify-full']).optional(),
+          ca: pem.optional().describe("Authorities to trust instead of the system's"),
+        })
+        .prefault({}),
+      labels: labels(),
+      trustedFunctions: z
+        .array(text())
+        .default([])
+        .describe('Opaque functions (schema.name) that may be called where columns are masked'),
+    })
+    .transform((target) => ({
+      ...target,
+      tls: { ...target.tls, mode: target.tls.mode ?? (isLoopback(target.host) ? 'disable' : 'verify-full') },
+    }))
+    .refine(({ host, tls }) => tls.mode !== 'disable' || isLoopback(host), {
+      path: ['tls', 'mode'],
+      message: 'must not be "disable" when "host" is not loopback: the password would travel in the clear',
+    })
+
+  const httpTarget = z
+    .strictObject({
+      name: targetName(),
+      kind: z.literal('http'),
+      url: httpUrl().describe('What comes before the path of every request'),
+      credential: z
+        .strictObject({
+          header: headerName().default('authorization'),
+          value: secret.describe('The whole header: "Bearer …", "Basic …"'),
+        })
+        .optional(),
+      labels: labels(),
+      body: z.boolean().default(false).describe('Whether policy sees JSON bodies of requests'),
+      policyHeaders: z.array(headerName()).default([]).describe('Request headers that policy sees'),
+    })
+    .refine(
+      ({ url, credential }) => !credential || url.startsWith('https:') || isLoopback(new URL(url).hostname),
+      {
+        path: ['url'],
+        message: 'must use https when the target has a credential: it would travel in the clear',
+      },
+    )
+
+  const store = z
+    .strictObject({
+      sqlite: z
+        .strictObject({
+          path,
+          synchronous: z
+            .enum(['normal', 'full'])
+            .default('normal')
+            .describe('"full" also survives a loss of power, and is slower'),
+        })
+        .optional(),
+      redis: z
+        .strictObject({
+          url: secret.describe('redis:// or rediss://, with the password inside'),
+          prefix: text().default('sluice:').describe('Goes before every key'),
+        })
+        .optional(),
+    })
+    .transform(({ sqlite, redis }, context) => {
+      if (sqlite && !redis) return { kind: 'sqlite' as const, ...sqlite }
+      if (redis && !sqlite) return { kind: 'redis' as const, ...redis }
+      context.addIssue({ code: 'custom', message: 'must have one of "sqlite" and "redis"' })
+      return z.NEVER
+    })
+
+  return z
+    .strictObject({
+      listen: z
+        .strictObject({ http: httpListener.optional(), postgres: postgresListener.optional() })
+        .refine(({ http, postgres }) => http || postgres, 'must have "http", "postgres" or both'),
+      identity: z.strictObject({ issuers: z.array(issuer).min(1).superRefine(unique('issuer')) }),
+      policy: z.strictObject({ bundle: path.prefault('./bundle') }).prefault({}),
+      plugins: z
+        .array(plugin)
+        .default([...shippedPlugins])
+        .superRefine(checkChain),
+      store,
+      recording: z
+        .strictObject({
+          signingKey: secret
+            .optional()
+            .describe('Ed25519 private key, PEM (PKCS #8), that signs the end of recordings'),
+          resultLimit: size()
+            .default(16 * 1024)
+            .describe('How much of each result is kept'),
+        })
+        .prefault({}),
+      masking: z
+        .strictObject({
+          key: secret.optional().describe('Makes hashed values the same everywhere, and unguessable'),
+        })
+        .prefault({}),
+      admins: z
+        .array(text())
+        .default([])
+        .describe('Groups whose members may see all sessions and recordings'),
+      targets: z
+        .array(z.discriminatedUnion('kind', [postgresTarget, httpTarget]))
+        .min(1)
+        .superRefine(unique('name')),
+      log: z
+        .strictObject({
+          level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+          format: z.enum(['json', 'pretty']).default('json'),
+        })
+        .prefault({}),
+      limits: z
+        .strictObject({
+          drain: duration()
+            .default(10_000)
+            .describe('How long running operations may go on after the gateway was told to stop'),
+        })
+        .prefault({}),
+    })
+    .superRefine(({ store, recording, masking }, context) => {
+      // A replica that made up its own keys would sign and hash differently from the others.
+      if (store.kind !== 'redis') return
+      const missing = 'must be given with a redis store: all replicas share it'
+      if (!recording.signingKey) {
+        context.addIssue({ code: 'custom', path: ['recording', 'signingKey'], message: missing })
+      }
+      if (!masking.key) context.addIssue({ code: 'custom', path: ['masking', 'key'], message: missing })
+    })
+}
+
+/** The configuration as JSON Schema (draft 2020-12), for editors. */
+export function configJsonSchema(): object {
+  const schema = configSchema({ resolve: async (reference) => reference, path: (path) => path })
+  return { title: 'Sluice configuration', ...z.toJSONSchema(schema, { io: 'input' }) }
+}
+
+function text() {
+  return z.string().min(1)
+}
+
+function port() {
+  return z.int('must be a number between 0 and 65535').min(0).max(65_535)
+}
+
+function labels() {
+  return z.record(z.string(), z.string()).default({}).describe('What policy knows of the target')
+}
+
+/** It is a path segment and a database name, so it must need no escaping in either. */
+function targetName() {
+  return z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9_.-]{0,62}$/, 'must be up to 63 lower-case letters, digits, "-", "_" and "."')
+}
+
+function headerName() {
+  return z
+    .string()
+    .regex(/^[A-Za-z0-9-]+$/, 'must be the name of a header')
+    .transform((name) => name.toLowerCase())
+}
+
+function size() {
+  const units = { B: 1, KiB: 1024, MiB: 1024 ** 2 }
+  return quantity(/^(\d+)(B|KiB|MiB)$/, units, 'must be a size such as "16KiB" (B, KiB, MiB)')
+}
+
+/** In milliseconds. */
+function duration() {
+  const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+  return quantity(/^(\d+)(ms|s|m|h)$/, units, 'must be a time such as "30s" (ms, s, m, h)')
+}
+
+function quantity(pattern: RegExp, units: Record<string, number>, message: string) {
+  return z
+    .string(message)
+    .regex(pattern, message)
+    .transform((value) => {
+      const [, count, unit = ''] = pattern.exec(value) ?? []
+      return Number(count) * (units[unit] ?? Number.NaN)
+    })
+}
+
+/** Problems with an address are told without it: it may hold a password. */
+function httpUrl() {
+  return z
+    .string()
+    .refine((value) => {
+      const url = URL.parse(value)
+      return (
+        url && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash
+      )
+    }, 'must be an http or https address without account, query and fragment')
+    .meta({ format: 'uri' })
+}
+
+function issuerUrl() {
+  return httpUrl().refine((value) => {
+    const url = URL.parse(value)
+    return url?.protocol !== 'http:' || isLoopback(url.hostname)
+  }, 'must use https: plain http is for a development issuer on loopback')
+}
+
+function unique<Key extends string>(key: Key) {
+  return (items: readonly Record<Key, string>[], context: z.RefinementCtx) => {
+    for (const [index, item] of items.entries()) {
+      if (items.findIndex((other) => other[key] === item[key]) === index) continue
+      context.addIssue({
+        code: 'custom',
+        path: [index, key],
+        message: `must be unique, got "${item[key]}" twice`,
+      })
+    }
+  }
+}
+
+/** The order carries guarantees: what stands before `record` would go unrecorded, masks must exist before `mask` runs. */
+function checkChain(plugins: readonly unknown[], context: z.RefinementCtx): void {
+  const shipped = shippedPlugins.filter((name) => plugins.includes(name))
+  for (const name of indispensable) {
+    if (shipped.includes(name)) continue
+    context.addIssue({ code: 'custom', message: `must contain "${name}": nothing passes without it` })
+  }
+  const inOrder = plugins.filter((plugin) => typeof plugin === 'string')
+  if (inOrder.join() !== shipped.join()) {
+    context.addIssue({ code: 'custom', message: `must have each once, in the order ${shipped.join(', ')}` })
+  }
+  if (shipped.includes('record') && plugins[0] !== 'record') {
+    context.addIssue({
+      code: 'custom',
+      message: 'must begin with "record": what comes before goes unrecorded',
+    })
+  }
+}
