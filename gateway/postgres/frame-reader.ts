@@ -12,6 +12,11 @@ export class FrameReader {
   #buffer: Uint8Array = new Uint8Array(0)
   #parts: Uint8Array[] = []
   #size = 0
+  readonly #limit: number
+
+  constructor(limit: number = messageLimit) {
+    this.#limit = limit
+  }
 
   /** True when some bytes have arrived that make no whole frame yet. */
   get isPartial(): boolean {
@@ -36,8 +41,8 @@ export class FrameReader {
     const length = new DataView(this.#buffer.buffer, this.#buffer.byteOffset).getInt32(typeBytes)
     if (length < lengthBytes) throw new Denied('invalid', 'Cannot read message: its length is too small')
     const size = typeBytes + length
-    if (size > messageLimit) {
-      throw new Denied('too_large', `Cannot read message: it is larger than ${messageLimit} bytes`)
+    if (size > this.#limit) {
+      throw new Denied('too_large', `Cannot read message: it is larger than ${this.#limit} bytes`)
     }
     if (this.#buffer.length < size && !this.#join(size)) return undefined
     const frame = this.#buffer.subarray(0, size)

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { serialize } from 'pg-protocol'
 import { Denied } from '../errors.ts'
 import type { SqlParameter } from '../operation.ts'
 
@@ -75,7 +76,8 @@ export function readBind(frame: Uint8Array): Bind {
   const statement = reader.string()
   const formats = readFormats(reader)
   const count = reader.count()
-  if (formats.length > 1 && formats.length !== count) throw malformed('parameter formats do not match parameters')
+  if (formats.length > 1 && formats.length !== count)
+    throw malformed('parameter formats do not match parameters')
   const parameters: SqlParameter[] = []
   for (let index = 0; index < count; index++) {
     const format = formats.length === 1 ? formats[0] : formats[index]
@@ -105,6 +107,23 @@ export function readExecute(frame: Uint8Array): Execute {
   const maximumRows = reader.int32()
   reader.end()
   return { portal, maximumRows }
+}
+
+/** The messages that the gateway itself sends to a target. */
+export function query(text: string): Uint8Array {
+  return serialize.query(text)
+}
+
+export function describePortal(name: string): Uint8Array {
+  return serialize.describe({ type: 'P', name })
+}
+
+export function executePortal(name: string): Uint8Array {
+  return serialize.execute({ portal: name, rows: 0 })
+}
+
+export function flush(): Uint8Array {
+  return serialize.flush()
 }
 
 /** The token of a PasswordMessage. */

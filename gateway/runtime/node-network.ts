@@ -93,14 +93,7 @@ class NodeSocket implements Socket {
       this.destroy()
       throw new Error('Cannot start TLS: the peer sent plain text after its request')
     }
-    const raw = this.#release()
-    const secured = new tls.TLSSocket(raw, {
-      isServer: true,
-      cert: options.certificate,
-      key: options.key,
-      minVersion: 'TLSv1.2',
-    })
-    await eventOf(secured, 'secure', raw.destroyed ? AbortSignal.abort() : this.#gone.signal)
+    const secured = await accept(options, this.#release(), this.#gone.signal)
     return new NodeSocket(secured, true)
   }
 
@@ -175,6 +168,60 @@ class NodeSocket implements Socket {
   }
 }
 
+/**
+ * `tls.Server` does the handshake on Node and Deno alike when it is handed an open connection. One server for
+ * each certificate, so that the key is parsed once.
+ */
+function accept(options: ServerTls, raw: net.Socket, signal: AbortSignal): Promise<tls.TLSSocket> {
+  let acceptor = acceptors.get(options)
+  if (!acceptor) {
+    acceptor = new Acceptor(options)
+    acceptors.set(options, acceptor)
+  }
+  return acceptor.accept(raw, signal)
+}
+
+const acceptors = new WeakMap<ServerTls, Acceptor>()
+
+class Acceptor {
+  readonly #server: tls.Server
+  readonly #waiting = new Map<string, (socket: tls.TLSSocket) => void>()
+
+  constructor(options: ServerTls) {
+    this.#server = tls.createServer({
+      cert: options.certificate,
+      key: options.key,
+      minVersion: 'TLSv1.2',
+      ALPNProtocols: ['postgresql'],
+      allowHalfOpen: true,
+    })
+    this.#server.on('secureConnection', (socket) => this.#waiting.get(peer(socket))?.(socket))
+    // The raw socket closes too, and that is what ends the wait.
+    this.#server.on('tlsClientError', () => undefined)
+  }
+
+  accept(raw: net.Socket, signal: AbortSignal): Promise<tls.TLSSocket> {
+    const key = peer(raw)
+    return new Promise<tls.TLSSocket>((resolve, reject) => {
+      const fail = (): void => {
+        raw.destroy()
+        reject(new Error('Cannot start TLS: the handshake failed'))
+      }
+      signal.addEventListener('abort', fail, { once: true })
+      this.#waiting.set(key, (socket) => {
+        signal.removeEventListener('abort', fail)
+        resolve(socket)
+      })
+      this.#server.emit('connection', raw)
+      raw.resume()
+    }).finally(() => this.#waiting.delete(key))
+  }
+}
+
+function peer(socket: net.Socket): string {
+  return `${socket.remoteAddress} ${socket.remotePort}`
+}
+
 /** How long a closed connection may wait for its peer to close too. */
 const lingerMilliseconds = 2_000
 
@@ -185,9 +232,12 @@ function eventOf(socket: net.Socket, event: string, signal: AbortSignal): Promis
       socket.off('error', settle)
       socket.off('close', onClose)
       signal.removeEventListener('abort', onAbort)
-      if (!error) return resolve()
-      socket.destroy()
-      reject(error)
+      if (error) {
+        socket.destroy()
+        reject(error)
+      } else {
+        resolve()
+      }
     }
     const onEvent = (): void => settle()
     const onClose = (): void => settle(new Error('The connection was closed'))

@@ -1,0 +1,79 @@
+/** One message of the agent that the target will answer, and how the answer is recognised. @module */
+import type { Denied } from '../errors.ts'
+import type { Part, ResultStream } from '../operation.ts'
+import type { Change } from './names.ts'
+import type { StatementOperation } from './statement-operation.ts'
+
+/** What the target still has to answer, in order. `hidden describe` is one that the agent did not ask for. */
+export type Step =
+  | 'parse'
+  | 'bind'
+  | 'close'
+  | 'describe statement'
+  | 'describe portal'
+  | 'hidden describe'
+  | 'execute'
+  | 'query'
+  | 'sync'
+
+export type Exchange = Forwarded | Refused | Conducted
+
+export type Protocol = 'simple' | 'extended'
+
+/** Needs no decision: its answer goes to the agent as it comes. */
+export interface Forwarded {
+  readonly kind: 'forwarded'
+  /** Which run of messages up to a Sync it belongs to. */
+  readonly segment: number
+  readonly changes: readonly Change[]
+  readonly step: 'close' | 'describe statement' | 'describe portal' | 'sync'
+}
+
+/** Refused without asking anybody: the target was made to fail in its place. */
+export interface Refused {
+  readonly kind: 'refused'
+  readonly segment: number
+  readonly changes: readonly Change[]
+  readonly protocol: Protocol
+  /** The ErrorResponse for the agent. */
+  readonly error: Uint8Array
+}
+
+/** An operation in the chain. */
+export class Conducted {
+  readonly kind = 'conducted'
+  readonly segment: number
+  readonly changes: readonly Change[]
+  readonly protocol: Protocol
+  readonly operation: StatementOperation
+  /** What to send once it is permitted. */
+  readonly frames: readonly Uint8Array[]
+  readonly steps: Step[]
+  readonly abort = new AbortController()
+  /** Resolves when it was sent to the target, or never will be. */
+  readonly dispatched = Promise.withResolvers<void>()
+  /** Resolves when all earlier answers have been passed on; `skip` when the target ignores this one. */
+  readonly turn = Promise.withResolvers<'go' | 'skip'>()
+  /** Resolves to whether the target asks for COPY data. */
+  readonly copying = Promise.withResolvers<boolean>()
+  isSent = false
+  /** The target has answered all of it. */
+  isAnswered = false
+  /** The target answered with an error. */
+  isFailed = false
+  denied: Denied | undefined
+  /** The result, of which {@link first} has been asked for already. */
+  stream: ResultStream | undefined
+  first: Promise<IteratorResult<Part, void>> | undefined
+
+  constructor(
+    options: Pick<Conducted, 'segment' | 'changes' | 'protocol' | 'operation' | 'frames' | 'steps'>,
+  ) {
+    this.segment = options.segment
+    this.changes = options.changes
+    this.protocol = options.protocol
+    this.operation = options.operation
+    this.frames = options.frames
+    this.steps = options.steps
+  }
+}

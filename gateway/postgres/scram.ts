@@ -1,0 +1,75 @@
+/**
+ * SCRAM-SHA-256 from the client's side (RFC 5802, RFC 7677; PostgreSQL manual, 54.3 "SASL Authentication"):
+ * proves that the gateway knows the target's password, and that the target does too.
+ *
+ * @module
+ */
+import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto'
+import { promisify } from 'node:util'
+
+/** A server may not make the gateway compute for ever. PostgreSQL's default is 4,096. */
+const iterationLimit = 1_000_000
+
+export class Scram {
+  readonly #password: string
+  readonly #nonce = randomBytes(18).toString('base64')
+  #serverSignature: Buffer | undefined
+  /** True once the server has proven that it knows the password. */
+  isVerified = false
+
+  constructor(password: string) {
+    // PostgreSQL falls back to the raw bytes where SASLprep fails; NFKC covers what it does to ordinary text.
+    this.#password = password.normalize('NFKC')
+  }
+
+  /** The server takes the user from the startup message, so none is named here. */
+  clientFirst(): string {
+    return `n,,${this.#clientFirstBare()}`
+  }
+
+  /** @throws Error when the server's message is malformed or not an answer to ours */
+  async clientFinal(serverFirst: string): Promise<string> {
+    const attributes = parse(serverFirst)
+    const nonce = attributes.get('r') ?? ''
+    const salt = Buffer.from(attributes.get('s') ?? '', 'base64')
+    const iterations = Number(attributes.get('i'))
+    if (!nonce.startsWith(this.#nonce) || nonce.length === this.#nonce.length) {
+      throw new Error(
+        'Cannot authenticate at target: the nonce of its SCRAM message is not an answer to ours',
+      )
+    }
+    if (salt.length === 0 || !Number.isInteger(iterations) || iterations < 1 || iterations > iterationLimit) {
+      throw new Error('Cannot authenticate at target: its SCRAM message is malformed')
+    }
+    const salted = await promisify(pbkdf2)(this.#password, salt, iterations, 32, 'sha256')
+    const clientKey = hmac(salted, 'Client Key')
+    const withoutProof = `c=biws,r=${nonce}`
+    const authMessage = `${this.#clientFirstBare()},${serverFirst},${withoutProof}`
+    const signature = hmac(createHash('sha256').update(clientKey).digest(), authMessage)
+    const proof = clientKey.map((byte, index) => byte ^ (signature[index] as number))
+    this.#serverSignature = hmac(hmac(salted, 'Server Key'), authMessage)
+    return `${withoutProof},p=${Buffer.from(proof).toString('base64')}`
+  }
+
+  /** @throws Error when the server does not know the password either: somebody plays the target */
+  verify(serverFinal: string): void {
+    const signature = Buffer.from(parse(serverFinal).get('v') ?? '', 'base64')
+    const expected = this.#serverSignature
+    if (!expected || signature.length !== expected.length || !timingSafeEqual(signature, expected)) {
+      throw new Error('Cannot authenticate at target: it could not prove that it knows the password')
+    }
+    this.isVerified = true
+  }
+
+  #clientFirstBare(): string {
+    return `n=*,r=${this.#nonce}`
+  }
+}
+
+function parse(message: string): Map<string, string> {
+  return new Map(message.split(',').map((part) => [part.slice(0, 1), part.slice(2)]))
+}
+
+function hmac(key: Uint8Array, text: string): Buffer {
+  return createHmac('sha256', key).update(text).digest()
+}

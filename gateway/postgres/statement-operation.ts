@@ -1,0 +1,68 @@
+/** One statement text on its way through the chain. @module */
+import { createHash } from 'node:crypto'
+import type { Mask } from '../decision.ts'
+import type { SqlFacts } from '../facts.ts'
+import { maskRows } from '../masking/data-rows.ts'
+import type { Conceal, MaskPlan, ResultStream, SqlOperation, SqlParameter } from '../operation.ts'
+import type { EstablishedSession } from '../plugin.ts'
+import type { Statement } from '../sql/analyse.ts'
+import { uuid } from '../uuid.ts'
+import { ReceivedBytes } from './received-bytes.ts'
+
+export class StatementOperation implements SqlOperation {
+  readonly kind = 'sql'
+  readonly id = uuid()
+  readonly action: SqlOperation['action']
+  readonly text: string
+  readonly parameters: readonly SqlParameter[]
+  readonly received = new ReceivedBytes()
+  readonly statement: Statement
+  readonly #session: EstablishedSession
+
+  constructor(
+    session: EstablishedSession,
+    action: SqlOperation['action'],
+    text: string,
+    statement: Statement,
+    parameters: readonly SqlParameter[],
+  ) {
+    this.#session = session
+    this.action = action
+    this.text = text
+    this.statement = statement
+    this.parameters = parameters
+  }
+
+  get facts(): SqlFacts {
+    return this.statement.facts
+  }
+
+  get isReadOnly(): boolean {
+    return this.action !== 'execute' || this.statement.isReadOnly
+  }
+
+  get recordedText(): string {
+    return this.statement.recordedText
+  }
+
+  async fingerprint(): Promise<string> {
+    const { principal, target } = this.#session
+    const hash = createHash('sha256')
+    hash.update(JSON.stringify([principal.issuer, principal.subject, target.name, this.text]))
+    for (const { format, value } of this.parameters) {
+      hash.update(`\0${format} ${value?.length ?? 'null'}\0`)
+      if (value) hash.update(value)
+    }
+    return hash.digest('hex').slice(0, fingerprintCharacters)
+  }
+
+  trace(masks: readonly Mask[]): MaskPlan {
+    const trace = this.statement.trace(masks)
+    return {
+      masked: trace.masked,
+      apply: (result: ResultStream, conceal: Conceal) => maskRows(result, trace, conceal),
+    }
+  }
+}
+
+const fingerprintCharacters = 32
