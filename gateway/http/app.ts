@@ -1,0 +1,42 @@
+/** The HTTP door: every address that the gateway answers, on web standards alone. @module */
+import { Hono } from 'hono'
+import { asDenied, Denied } from '../errors.ts'
+import { problem } from './problem.ts'
+import { proxy } from './proxy.ts'
+import type { HttpServices, Peer } from './services.ts'
+
+export type App = Hono<{ Bindings: Peer }>
+
+/**
+ * Runs wherever there are `Request` and `Response`; `runtime/` listens and says who is calling ({@link Peer}).
+ *
+ * @example (await app(services).request('/healthz')).status // 200
+ */
+export function app(services: HttpServices): App {
+  const app: App = new Hono()
+
+  app.all('/http/:target', (c) => proxy(services, c))
+  app.all('/http/:target/*', (c) => proxy(services, c))
+
+  app.get('/healthz', (c) => c.text('ok\n'))
+  app.get('/readyz', async (c) => {
+    try {
+      await services.ready()
+      return c.text('ready\n')
+    } catch (error) {
+      services.log.warn({ err: error }, 'Cannot take traffic: the gateway is not ready')
+      return c.text('not ready\n', 503)
+    }
+  })
+  app.get('/metrics', async (c) =>
+    c.body(await services.metrics(), 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }),
+  )
+
+  app.notFound(() => problem(new Denied('unknown_target', 'Cannot find page: nothing is at this address')))
+  app.onError((error) => {
+    const denied = asDenied(error)
+    if (denied.code === 'internal') services.log.error({ err: denied.cause }, denied.message)
+    return problem(denied)
+  })
+  return app
+}

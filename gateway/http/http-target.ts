@@ -1,0 +1,93 @@
+/** The far end of the chain for HTTP: sends a permitted request to its target. @module */
+import type { Permit } from '../decision.ts'
+import { Denied } from '../errors.ts'
+import type { ResultStream } from '../operation.ts'
+import type { TargetInfo } from '../plugin.ts'
+import { type HttpCredential, responseHeaders } from './headers.ts'
+import type { HttpRequestOperation } from './http-operation.ts'
+import { askForMaskable, pathMasks } from './mask-plan.ts'
+import type { Upstream, UpstreamResponse } from './upstream.ts'
+
+/** A target's configuration, as far as HTTP needs it. */
+export interface HttpTarget {
+  readonly info: TargetInfo
+  /** Where it lives: scheme, host, and a path that all requests begin with; no query. */
+  readonly url: string
+  /** Added to every request, replacing the agent's own header of that name. */
+  readonly credential?: HttpCredential | undefined
+  /** Names of headers, lower-case, that policy gets to see. */
+  readonly policyHeaders: readonly string[]
+  /** Whether policy gets to see JSON bodies. */
+  readonly body: boolean
+}
+
+/**
+ * Sends the operation and yields what comes back. The permit is the proof that it may.
+ * @throws Denied `target_unreachable`
+ */
+export async function* send(
+  target: HttpTarget,
+  upstream: Upstream,
+  operation: HttpRequestOperation,
+  permit: Permit,
+  signal: AbortSignal,
+): ResultStream {
+  const headers = new Headers(operation.headers)
+  if (pathMasks(permit.masks).length > 0) askForMaskable(headers)
+  if (target.credential) headers.set(target.credential.header, target.credential.value)
+  const url = baseUrl(target) + operation.requestTarget
+  const response = await reach(target, upstream, {
+    method: operation.facts.method,
+    url,
+    headers,
+    body: operation.body.stream(),
+    signal,
+  })
+  const received = responseHeaders(response.headers, target.credential)
+  for (const name of ['location', 'content-location']) {
+    const location = received.get(name)
+    if (location !== null) received.set(name, throughGateway(location, url, target))
+  }
+  yield { kind: 'head', protocol: 'http', status: response.status, headers: received }
+  for await (const bytes of response.body ?? []) yield { kind: 'data', bytes, count: 0 }
+  yield { kind: 'end', summary: String(response.status) }
+}
+
+/** The path under which agents find a target. */
+export function gatewayPath(target: string): string {
+  return `/http/${target}`
+}
+
+async function reach(
+  target: HttpTarget,
+  upstream: Upstream,
+  request: Parameters<Upstream>[0],
+): Promise<UpstreamResponse> {
+  try {
+    return await upstream(request)
+  } catch (cause) {
+    // What the agent's own body refuses (too large, broken off) is not the target's fault.
+    if (cause instanceof Denied) throw cause
+    if (request.signal.aborted)
+      throw new Denied('cancelled', 'Cannot run operation: the agent left', { cause })
+    throw new Denied(
+      'target_unreachable',
+      `Cannot reach target "${target.info.name}": it does not answer in HTTP`,
+      { cause },
+    )
+  }
+}
+
+/** Keeps agents on the gateway: an address below the target's becomes one below `/http/<target>`. */
+function throughGateway(location: string, requested: string, target: HttpTarget): string {
+  const base = baseUrl(target)
+  const absolute = URL.parse(location, requested)?.href
+  if (absolute === undefined) return location
+  const isBelow =
+    absolute === base || [`${base}/`, `${base}?`, `${base}#`].some((start) => absolute.startsWith(start))
+  return isBelow ? gatewayPath(target.info.name) + absolute.slice(base.length) : absolute
+}
+
+function baseUrl(target: HttpTarget): string {
+  return new URL(target.url).href.replace(/\/+$/, '')
+}

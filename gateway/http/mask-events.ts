@@ -1,0 +1,80 @@
+/** Masks the JSON that server-sent events carry (WHATWG HTML, 9.2). @module */
+import { Denied } from '../errors.ts'
+import { type ConcealText, JsonMasker } from './mask-json.ts'
+import type { Step } from './path-pattern.ts'
+
+/** Events of more characters break off the stream: one has to be complete before it can pass. */
+export const eventLimit = 1024 * 1024
+
+/** Model APIs end their streams with this word; it is the one datum that is not JSON and holds nothing. */
+const endWord = '[DONE]'
+
+export class EventStreamMasker {
+  readonly #paths: readonly Step[]
+  readonly #conceal: ConcealText
+  readonly #decoder = new TextDecoder('utf-8', { fatal: true })
+  #rest = ''
+  #fields = ''
+  #data: string[] = []
+  #size = 0
+
+  constructor(paths: readonly Step[], conceal: ConcealText) {
+    this.#paths = paths
+    this.#conceal = conceal
+  }
+
+  /** @throws Denied `unmaskable` */
+  push(chunk: Uint8Array): Uint8Array {
+    const lines = (this.#rest + this.#decode(chunk)).split(/\r\n|\n|\r(?!$)/)
+    this.#rest = lines.pop() ?? ''
+    if (this.#size + this.#rest.length > eventLimit) throw tooLong()
+    return new TextEncoder().encode(lines.map((line) => this.#line(line)).join(''))
+  }
+
+  /** An event without its blank line is not one (9.2.6), so whatever is left over is dropped. */
+  end(): void {}
+
+  #line(line: string): string {
+    if (line === '') return this.#dispatch()
+    // A comment keeps the connection alive; what it says is nobody's business.
+    if (line.startsWith(':')) return ':\n'
+    this.#size += line.length
+    if (this.#size > eventLimit) throw tooLong()
+    const [, name, value] = /^([^:]*):? ?(.*)$/s.exec(line) ?? []
+    if (name === 'data') this.#data.push(value ?? '')
+    else if (name === 'event' || name === 'id' || name === 'retry') this.#fields += `${name}: ${value}\n`
+    return ''
+  }
+
+  #dispatch(): string {
+    const data = this.#data.length > 0 ? this.#mask(this.#data.join('\n')) : []
+    const event = `${this.#fields}${data.map((line) => `data: ${line}\n`).join('')}\n`
+    this.#fields = ''
+    this.#data = []
+    this.#size = 0
+    return event
+  }
+
+  #mask(data: string): string[] {
+    if (data === endWord) return [data]
+    const masker = new JsonMasker(this.#paths, this.#conceal)
+    const masked = masker.push(new TextEncoder().encode(data))
+    masker.end()
+    return new TextDecoder().decode(masked).split('\n')
+  }
+
+  #decode(chunk: Uint8Array): string {
+    try {
+      return this.#decoder.decode(chunk, { stream: true })
+    } catch {
+      throw new Denied('unmaskable', 'Cannot mask response: it is not UTF-8')
+    }
+  }
+}
+
+function tooLong(): Denied {
+  return new Denied(
+    'unmaskable',
+    `Cannot mask response: it has an event of more than ${eventLimit} characters`,
+  )
+}

@@ -1,0 +1,157 @@
+/**
+ * `/http/<target>/…`: a reverse proxy around the chain. Reads a request, runs it as an operation, and streams
+ * back what the chain yields.
+ *
+ * @module
+ */
+import { run } from '../chain.ts'
+import { asDenied, Denied } from '../errors.ts'
+import type { HttpHead, ResultStream } from '../operation.ts'
+import { uuid } from '../uuid.ts'
+import { bearerToken } from './bearer.ts'
+import { httpOperation } from './http-operation.ts'
+import type { Visit } from './http-sessions.ts'
+import { type HttpTarget, send } from './http-target.ts'
+import { type AppContext, client, introduce } from './introduce.ts'
+import { problem } from './problem.ts'
+import { pulled } from './pulled.ts'
+import { parseRequestTarget, withoutPrefix } from './request-target.ts'
+import type { HttpServices } from './services.ts'
+
+/** `http` and the target's name. */
+const prefixSegments = 2
+
+/** Answers one request below `/http/`. */
+export async function proxy(services: HttpServices, c: AppContext): Promise<Response> {
+  const exchange = new Exchange(services, c)
+  try {
+    return await exchange.answer()
+  } catch (error) {
+    return exchange.refuse(asDenied(error))
+  }
+}
+
+/** One request on its way through the gateway and back. */
+class Exchange {
+  readonly #services: HttpServices
+  readonly #c: AppContext
+  readonly #id: string
+  readonly #startedAt: number
+  readonly #abort = new AbortController()
+  readonly #leave = () => this.#abort.abort()
+  #target: string | undefined
+  #visit: Visit | undefined
+
+  constructor(services: HttpServices, c: AppContext) {
+    this.#services = services
+    this.#c = c
+    this.#startedAt = services.now()
+    this.#id = uuid(this.#startedAt)
+    c.req.raw.signal.addEventListener('abort', this.#leave)
+    services.stopped.addEventListener('abort', this.#leave)
+  }
+
+  async answer(): Promise<Response> {
+    const services = this.#services
+    const request = this.#c.req.raw
+    const requested = parseRequestTarget(this.#c.env?.rawTarget ?? request.url)
+    const token = bearerToken(request.headers, requested.query)
+    const target = await this.#find(requested.segments[prefixSegments - 1] ?? '', token)
+    this.#visit = await services.sessions.enter(token, target.info, client(this.#c))
+    const { session } = this.#visit
+    const asked = withoutPrefix(requested, prefixSegments)
+    const operation = await httpOperation(this.#id, session, target, request, asked)
+    const result = run(
+      services.plugins,
+      (_, permit, signal) => send(target, services.upstream, operation, permit, signal),
+      session,
+      operation,
+      this.#abort.signal,
+    )
+    return this.#respond(request.method, await headOf(result), result)
+  }
+
+  /** Ends the exchange before anything was sent. */
+  refuse(denied: Denied): Response {
+    this.#end(denied)
+    return problem(denied, this.#id)
+  }
+
+  /** Only those with a token may learn which targets there are. */
+  async #find(name: string, token: string): Promise<HttpTarget> {
+    const target = this.#services.targets.get(name)
+    if (!target) {
+      await introduce(this.#services, this.#c, token, { name, kind: 'http', labels: {} })
+      throw new Denied('unknown_target', `Cannot find target: no HTTP target is called "${name}"`)
+    }
+    this.#target = name
+    return target
+  }
+
+  async #respond(
+    method: string,
+    { status, headers: given }: HttpHead,
+    result: ResultStream,
+  ): Promise<Response> {
+    const headers = new Headers(given)
+    headers.set('sluice-operation', this.#id)
+    if (method === 'HEAD' || bodiless.has(status)) {
+      for await (const part of result) if (part.kind === 'data') throw new Error('Cannot answer: a body came')
+      this.#end()
+      return new Response(null, { status, headers })
+    }
+    if (status < 200 || status > 599) {
+      await result.return()
+      throw new Denied('target_unreachable', `Cannot use answer: its status is ${status}`)
+    }
+    const body = this.#body(result)
+    // Started here, so that it ends even when nobody ever reads it.
+    await body.next()
+    const respond = this.#c.env?.respond
+    if (respond) return respond({ status, headers, body })
+    return new Response(pulled(body, this.#leave), { status, headers })
+  }
+
+  async *#body(result: ResultStream): AsyncGenerator<Uint8Array, void, void> {
+    let failure: Denied | undefined = new Denied('cancelled', 'Cannot finish response: the agent left')
+    try {
+      yield new Uint8Array()
+      for await (const part of result) {
+        if (part.kind === 'data') yield part.bytes
+        if (part.kind === 'end') failure = undefined
+      }
+    } catch (error) {
+      failure = asDenied(error)
+      throw error
+    } finally {
+      await result.return()
+      this.#end(failure)
+    }
+  }
+
+  #end(denied?: Denied): void {
+    const { log, now, observe, stopped } = this.#services
+    this.#c.req.raw.signal.removeEventListener('abort', this.#leave)
+    stopped.removeEventListener('abort', this.#leave)
+    const left = this.#visit?.leave()
+    if (left) this.#c.env?.waitUntil?.(left)
+    const target = this.#target
+    observe({ target, outcome: denied?.code ?? 'completed', milliseconds: now() - this.#startedAt })
+    if (!denied) return
+    const session = this.#visit?.session.id
+    const fields = { operation: this.#id, session, target, code: denied.code, err: denied.cause }
+    log[denied.code === 'internal' ? 'error' : 'info'](fields, denied.message)
+  }
+}
+
+/** Statuses whose responses cannot have a body (Fetch, "null body status"). */
+const bodiless: ReadonlySet<number> = new Set([204, 205, 304])
+
+/** Pulls until the head; over HTTP an agent hears no notices. */
+async function headOf(result: ResultStream): Promise<HttpHead> {
+  for (;;) {
+    const { done, value: part } = await result.next()
+    if (done) throw new Error('Cannot answer: the chain ended without a head')
+    if (part.kind === 'head' && part.protocol === 'http') return part
+  }
+}

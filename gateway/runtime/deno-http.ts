@@ -1,0 +1,48 @@
+/** HTTP on Deno: its own server in front of the app, its own `fetch` behind it. @module */
+import type { ServeHttp } from '../http/http-server.ts'
+import { fetchUpstream, type Upstream } from '../http/upstream.ts'
+
+export const serveHttp: ServeHttp = async ({ app, host, port, tls }) => {
+  const abort = new AbortController()
+  const server = Deno.serve(
+    {
+      hostname: host,
+      port,
+      ...(tls && { cert: tls.certificate, key: tls.key }),
+      signal: abort.signal,
+      onListen() {},
+    },
+    // Deno does not normalise a request's URL, so that it is as raw as the request line.
+    (request, { remoteAddr }) => app.fetch(request, { address: remoteAddr.hostname }),
+  )
+  return {
+    address: { host, port: server.addr.port },
+    async close(grace) {
+      const timer = setTimeout(() => abort.abort(), grace)
+      await server.shutdown()
+      clearTimeout(timer)
+    },
+  }
+}
+
+export function denoUpstream(): Upstream {
+  return fetchUpstream(fetch)
+}
+
+/** What is used here of Deno's globals. */
+declare const Deno: {
+  serve(
+    options: {
+      hostname: string
+      port: number
+      cert?: string
+      key?: string
+      signal: AbortSignal
+      onListen(): void
+    },
+    handler: (
+      request: Request,
+      info: { readonly remoteAddr: { readonly hostname: string } },
+    ) => Response | Promise<Response>,
+  ): { readonly addr: { readonly port: number }; shutdown(): Promise<void> }
+}
