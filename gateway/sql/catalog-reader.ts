@@ -1,0 +1,242 @@
+/** Keeps a snapshot of one target's catalog fresh, over a connection of its own. @module */
+import postgres from 'postgres'
+import type { Log } from '../log.ts'
+import { type Catalog, type CatalogRows, catalog, firstUserOid } from './catalog.ts'
+
+export interface CatalogReader {
+  /** The latest snapshot, read first when there is none. @throws Error when the target does not answer. */
+  read(): Promise<Catalog>
+  /** The latest snapshot, unless it was invalidated. */
+  current(): Catalog | undefined
+  /**
+   * Reads anew. Calls that come while a read has not begun share it.
+   * `unknown name` is answered with the old snapshot when that is younger than a second: a misspelt name
+   * must not make the gateway read the catalog as often as an agent likes.
+   */
+  refresh(reason: 'ddl' | 'unknown name' | 'mismatch' | 'time'): Promise<Catalog>
+  /** The snapshot is known to be stale: `current()` is empty and `read()` waits for a new one. */
+  invalidate(): void
+  close(): Promise<void>
+}
+
+/** At most one read a second for names that nobody knows. */
+const unknownNameInterval = 1_000
+/** DDL that did not come through the gateway is seen after this long. */
+const defaultInterval = 60_000
+/** Seconds. */
+const idleTimeout = 30
+const connectTimeout = 10
+
+/**
+ * @example
+ * ```ts
+ * const reader = catalogReader({ connect: { host, port, database, username, password }, log })
+ * const catalog = await reader.read()
+ * ```
+ */
+export function catalogReader(options: {
+  readonly connect: postgres.Options<Record<string, never>>
+  readonly log: Log
+  /** Epoch milliseconds. */
+  readonly now?: () => number
+  /** Milliseconds between periodic reads. */
+  readonly interval?: number
+}): CatalogReader {
+  const now = options.now ?? Date.now
+  const sql = postgres({
+    ...options.connect,
+    max: 1,
+    idle_timeout: idleTimeout,
+    connect_timeout: connectTimeout,
+    fetch_types: false,
+    onnotice: () => {},
+    connection: { ...options.connect.connection, application_name: 'sluice-catalog' },
+  })
+  let generation = 0
+  let latest: { readonly catalog: Catalog; readonly readAt: number } | undefined
+  let isStale = false
+  /** The read that runs, and the one that begins when it is done. */
+  let running: Promise<Catalog> | undefined
+  let following: Promise<Catalog> | undefined
+
+  const timer = setInterval(() => {
+    // Nobody has asked for this target yet, so nobody needs it fresh.
+    if (latest) refresh('time').catch(() => {})
+  }, options.interval ?? defaultInterval)
+
+  return {
+    read: async () => (latest && !isStale ? latest.catalog : refresh('ddl')),
+    current: () => (isStale ? undefined : latest?.catalog),
+    refresh,
+    invalidate() {
+      isStale = true
+    },
+    async close() {
+      clearInterval(timer)
+      await sql.end({ timeout: 1 })
+    },
+  }
+
+  async function refresh(reason: 'ddl' | 'unknown name' | 'mismatch' | 'time'): Promise<Catalog> {
+    if (reason === 'unknown name' && latest && !isStale && now() - latest.readAt < unknownNameInterval) {
+      return latest.catalog
+    }
+    // What runs may have begun before the change that the caller knows of.
+    if (running) {
+      following ??= running
+        .catch(() => {})
+        .then(() => {
+          following = undefined
+          return start(reason)
+        })
+      return following
+    }
+    return start(reason)
+  }
+
+  function start(reason: string): Promise<Catalog> {
+    running = readOnce(reason).finally(() => {
+      running = undefined
+    })
+    return running
+  }
+
+  async function readOnce(reason: string): Promise<Catalog> {
+    const readAt = now()
+    isStale = false
+    try {
+      const fresh = catalog(++generation, await readRows(sql))
+      latest = { catalog: fresh, readAt }
+      options.log.debug({ reason, generation, milliseconds: now() - readAt }, 'catalog read')
+      return fresh
+    } catch (error) {
+      isStale = true
+      options.log.warn({ reason, error: messageOf(error) }, 'Cannot read catalog')
+      throw error
+    }
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** Everything as of one moment: the queries share a snapshot. */
+async function readRows(sql: postgres.Sql): Promise<CatalogRows> {
+  const [session] = await sql<[CatalogRows['session']]>`
+    SELECT current_database() AS database, to_json(current_schemas(true)) AS path`
+  return sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', async (transaction) => {
+    // Functions print names qualified when they are not on the path.
+    await transaction.unsafe(`SET LOCAL search_path = ''`)
+    const query = async <K extends keyof typeof queries>(name: K) =>
+      (await transaction.unsafe(queries[name])) as unknown as CatalogRows[K]
+    return {
+      session,
+      relations: await query('relations'),
+      columns: await query('columns'),
+      sources: await query('sources'),
+      inherits: await query('inherits'),
+      constraints: await query('constraints'),
+      references: await query('references'),
+      functions: await query('functions'),
+      operators: await query('operators'),
+      types: await query('types'),
+      unseen: await query('unseen'),
+      typeFunctions: await query('typeFunctions'),
+      implicitCasts: await query('implicitCasts'),
+    }
+  }) as Promise<CatalogRows>
+}
+
+const queries = {
+  relations: `
+    SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
+           EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') AS rules,
+           CASE WHEN c.relkind IN ('v', 'm') AND c.oid >= ${firstUserOid} THEN pg_get_viewdef(c.oid) END AS definition
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace`,
+
+  columns: `
+    SELECT a.attrelid AS relation, a.attnum AS number, a.attname AS name, a.attgenerated <> '' AS generated
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+    WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'v', 'm', 'f', 'p', 'S')
+    ORDER BY a.attrelid, a.attnum`,
+
+  // What a generated column is computed from hangs on the column or on its default, by version.
+  sources: `
+    SELECT objid AS relation, objsubid AS number, refobjsubid AS source
+    FROM pg_depend
+    WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass
+      AND objid = refobjid AND objsubid > 0 AND refobjsubid > 0
+    UNION
+    SELECT a.adrelid, a.adnum, d.refobjsubid
+    FROM pg_depend d JOIN pg_attrdef a ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid
+    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = a.adrelid
+      AND d.refobjsubid > 0 AND d.refobjsubid <> a.adnum`,
+
+  inherits: `SELECT inhrelid AS child, inhparent AS parent FROM pg_inherits`,
+
+  // Null stands for all columns: an expression may read any.
+  constraints: `
+    SELECT conrelid AS relation, to_json(conkey) AS columns
+    FROM pg_constraint WHERE contype IN ('c', 'u', 'p', 'x') AND conrelid <> 0
+    UNION ALL
+    SELECT indrelid, CASE WHEN indexprs IS NULL AND indpred IS NULL THEN to_json(indkey::int2[]) END
+    FROM pg_index WHERE indisunique AND indrelid >= ${firstUserOid}`,
+
+  references: `
+    SELECT conrelid AS relation, to_json(conkey) AS columns, confrelid AS target, to_json(confkey) AS keys
+    FROM pg_constraint WHERE contype = 'f'`,
+
+  functions: `
+    SELECT p.oid, n.nspname AS schema, p.proname AS name, p.provolatile AS volatility, l.lanname AS language,
+           p.prosecdef AS definer, p.pronargs - p.pronargdefaults AS least,
+           CASE WHEN p.provariadic = 0 THEN p.pronargs END AS most,
+           EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+                   AND d.deptype = 'e') AS extension
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang`,
+
+  operators: `
+    SELECT n.nspname AS schema, o.oprname AS name, o.oprcode::oid AS function
+    FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace
+    WHERE o.oid >= ${firstUserOid} AND o.oprcode <> 0`,
+
+  types: `
+    SELECT t.oid, n.nspname AS schema, t.typname AS name
+    FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace`,
+
+  unseen: `
+    SELECT tgrelid AS relation, tgfoid AS function, 'write' AS on FROM pg_trigger WHERE NOT tgisinternal
+    UNION
+    SELECT p.polrelid, d.refobjid, e.on
+    FROM pg_depend d JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
+      CROSS JOIN (VALUES ('read'), ('write')) AS e (on)
+    WHERE d.refclassid = 'pg_proc'::regclass
+    UNION
+    SELECT a.adrelid, d.refobjid, e.on
+    FROM pg_depend d JOIN pg_attrdef a ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid
+      CROSS JOIN (VALUES ('read'), ('write')) AS e (on)
+    WHERE d.refclassid = 'pg_proc'::regclass
+    UNION
+    SELECT c.conrelid, d.refobjid, 'write'
+    FROM pg_depend d JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND d.objid = c.oid
+    WHERE d.refclassid = 'pg_proc'::regclass AND c.conrelid <> 0
+    UNION
+    SELECT i.indrelid, d.refobjid, 'write'
+    FROM pg_depend d JOIN pg_index i ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+    WHERE d.refclassid = 'pg_proc'::regclass
+    UNION
+    SELECT a.attrelid, d.refobjid, 'write'
+    FROM pg_depend d JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND d.objid = c.oid
+      JOIN pg_attribute a ON a.atttypid = c.contypid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE d.refclassid = 'pg_proc'::regclass AND c.contypid <> 0`,
+
+  typeFunctions: `
+    SELECT casttarget AS type, castfunc AS function FROM pg_cast WHERE castfunc >= ${firstUserOid}
+    UNION
+    SELECT c.contypid, d.refobjid
+    FROM pg_depend d JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND d.objid = c.oid
+    WHERE d.refclassid = 'pg_proc'::regclass AND c.contypid <> 0`,
+
+  implicitCasts: `
+    SELECT castfunc AS function FROM pg_cast WHERE castfunc >= ${firstUserOid} AND castcontext IN ('i', 'a')`,
+}

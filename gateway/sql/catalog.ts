@@ -1,0 +1,274 @@
+/**
+ * What a target's catalog says of names: relations, columns, functions, operators, types. An immutable
+ * snapshot; `catalog-reader.ts` makes a new one when something may have changed.
+ *
+ * @module
+ */
+import type { FunctionFact, RelationFact } from '../facts.ts'
+
+export interface Catalog {
+  /** Grows with every snapshot: what was worked out against one must not be used with another. */
+  readonly generation: number
+  readonly database: string
+  /** `current_schemas(true)` of a new session: the implicit `pg_catalog` is in it. */
+  readonly searchPath: readonly string[]
+  relation(schema: string, name: string): Relation | undefined
+  relationByOid(oid: number): Relation | undefined
+  /** Every relation of this name, in any schema. */
+  relations(name: string): readonly Relation[]
+  /** Every function, procedure and aggregate of this name, in any schema. */
+  functions(name: string): readonly CatalogFunction[]
+  /** Operators outside `pg_catalog`: their meaning is that of their function. */
+  operators(name: string): readonly Operator[]
+  types(name: string): readonly Type[]
+  /** Functions of implicit casts made by users: any statement may run them without a word. */
+  readonly hiddenFunctions: readonly CatalogFunction[]
+}
+
+export interface Relation {
+  readonly oid: number
+  readonly schema: string
+  readonly name: string
+  readonly kind: RelationFact['kind']
+  /** Made by initdb. */
+  readonly isBuiltin: boolean
+  readonly columns: ReadonlyMap<string, CatalogColumn>
+  /** OIDs of partitions and inheritance children, one level down. */
+  readonly children: readonly number[]
+  /** The query of a view or materialized view that users made, every name in it qualified. */
+  readonly definition: string | undefined
+  /** Rules other than the one that makes a view a view. */
+  readonly hasRules: boolean
+  /** Functions that reading runs unseen: row security, generated columns. */
+  readonly functionsOnRead: readonly CatalogFunction[]
+  /** Functions that writing runs unseen: triggers, defaults, checks, expression indexes, domains. */
+  readonly functionsOnWrite: readonly CatalogFunction[]
+  /** Sets of attribute numbers that a constraint or a unique index ties together; a failure tells of all. */
+  readonly constraints: readonly (readonly number[])[]
+  /** Foreign keys of other relations to this one. */
+  readonly references: readonly Reference[]
+}
+
+export interface CatalogColumn {
+  readonly name: string
+  /** Attribute number. */
+  readonly number: number
+  /** Attribute numbers that a generated column is computed from. */
+  readonly sources: readonly number[]
+}
+
+/** Column `from` of another relation holds a value of column `to`. */
+export interface Reference {
+  readonly relation: number
+  readonly from: number
+  readonly to: number
+}
+
+export interface CatalogFunction extends FunctionFact {
+  readonly oid: number
+  readonly isBuiltin: boolean
+  /** Part of an extension, such as the operators of citext. */
+  readonly isExtension: boolean
+  /** How many arguments a call may have; `most` is unlimited for VARIADIC. */
+  readonly arguments: { readonly least: number; readonly most: number }
+}
+
+export interface Operator {
+  readonly schema: string
+  readonly function: CatalogFunction
+}
+
+export interface Type {
+  readonly schema: string
+  readonly name: string
+  readonly isBuiltin: boolean
+  /** What a cast to it may run: checks of a domain, functions of casts made by users. */
+  readonly functions: readonly CatalogFunction[]
+}
+
+/** Objects of a fresh cluster have smaller OIDs (`FirstNormalObjectId`, access/transam.h). */
+export const firstUserOid = 16_384
+
+/** Row sets as `catalog-reader.ts` queries them. */
+export interface CatalogRows {
+  readonly session: { readonly database: string; readonly path: readonly string[] }
+  readonly relations: readonly {
+    oid: number
+    schema: string
+    name: string
+    kind: string
+    rules: boolean
+    definition: string | null
+  }[]
+  readonly columns: readonly { relation: number; number: number; name: string; generated: boolean }[]
+  readonly sources: readonly { relation: number; number: number; source: number }[]
+  readonly inherits: readonly { child: number; parent: number }[]
+  readonly constraints: readonly { relation: number; columns: readonly number[] | null }[]
+  readonly references: readonly {
+    relation: number
+    columns: readonly number[]
+    target: number
+    keys: readonly number[]
+  }[]
+  readonly functions: readonly {
+    oid: number
+    schema: string
+    name: string
+    volatility: string
+    language: string
+    definer: boolean
+    extension: boolean
+    least: number
+    most: number | null
+  }[]
+  readonly operators: readonly { schema: string; name: string; function: number }[]
+  readonly types: readonly { oid: number; schema: string; name: string }[]
+  readonly unseen: readonly { relation: number; function: number; on: 'read' | 'write' }[]
+  readonly typeFunctions: readonly { type: number; function: number }[]
+  readonly implicitCasts: readonly { function: number }[]
+}
+
+/** Builds a snapshot. */
+export function catalog(generation: number, rows: CatalogRows): Catalog {
+  const functionsByOid = new Map(rows.functions.map((row) => [row.oid, catalogFunction(row)]))
+  const function_ = (oid: number) => functionsByOid.get(oid) ?? missingFunction(oid)
+  const functions = Map.groupBy(functionsByOid.values(), ({ name }) => name)
+  const operators = groupBy(
+    rows.operators,
+    ({ name }) => name,
+    (row) => ({ schema: row.schema, function: function_(row.function) }),
+  )
+  const typeFunctions = groupBy(
+    rows.typeFunctions,
+    ({ type }) => type,
+    (row) => function_(row.function),
+  )
+  const types = groupBy(
+    rows.types,
+    ({ name }) => name,
+    ({ oid, schema, name }): Type => {
+      return { schema, name, isBuiltin: oid < firstUserOid, functions: typeFunctions.get(oid) ?? [] }
+    },
+  )
+  const relationsByOid = new Map(relationsOf(rows, function_).map((relation) => [relation.oid, relation]))
+  const relations = Map.groupBy(relationsByOid.values(), ({ name }) => name)
+
+  return {
+    generation,
+    database: rows.session.database,
+    searchPath: rows.session.path,
+    relation: (schema, name) => relations.get(name)?.find((relation) => relation.schema === schema),
+    relationByOid: (oid) => relationsByOid.get(oid),
+    relations: (name) => relations.get(name) ?? [],
+    functions: (name) => functions.get(name) ?? [],
+    operators: (name) => operators.get(name) ?? [],
+    types: (name) => types.get(name) ?? [],
+    hiddenFunctions: rows.implicitCasts.map((row) => function_(row.function)),
+  }
+}
+
+function relationsOf(rows: CatalogRows, function_: (oid: number) => CatalogFunction): Relation[] {
+  const sources = Map.groupBy(rows.sources, ({ relation, number }) => `${relation}.${number}`)
+  const columns = groupBy(
+    rows.columns,
+    ({ relation }) => relation,
+    (row): CatalogColumn => {
+      const known = sources.get(`${row.relation}.${row.number}`)?.map(({ source }) => source) ?? []
+      return { name: row.name, number: row.number, sources: row.generated ? known : [] }
+    },
+  )
+  const children = groupBy(
+    rows.inherits,
+    ({ parent }) => parent,
+    ({ child }) => child,
+  )
+  const unseen = groupBy(
+    rows.unseen,
+    ({ relation, on }) => `${relation} ${on}`,
+    (row) => function_(row.function),
+  )
+  const constraints = groupBy(
+    rows.constraints,
+    ({ relation }) => relation,
+    (row) => row.columns ?? columns.get(row.relation)?.map(({ number }) => number) ?? [],
+  )
+  const references = groupBy(
+    rows.references.flatMap((row) =>
+      row.columns.map((from, index) => {
+        return { target: row.target, relation: row.relation, from, to: row.keys[index] ?? 0 }
+      }),
+    ),
+    ({ target }) => target,
+    ({ relation, from, to }) => ({ relation, from, to }),
+  )
+  return rows.relations.map((row) => ({
+    oid: row.oid,
+    schema: row.schema,
+    name: row.name,
+    kind: relationKinds[row.kind] ?? 'unknown',
+    isBuiltin: row.oid < firstUserOid,
+    columns: new Map(columns.get(row.oid)?.map((column) => [column.name, column])),
+    children: children.get(row.oid) ?? [],
+    definition: row.definition ?? undefined,
+    hasRules: row.rules,
+    functionsOnRead: unseen.get(`${row.oid} read`) ?? [],
+    functionsOnWrite: unseen.get(`${row.oid} write`) ?? [],
+    constraints: constraints.get(row.oid) ?? [],
+    references: references.get(row.oid) ?? [],
+  }))
+}
+
+/** `pg_class.relkind`; indexes, composite types and TOAST tables are `unknown`. */
+const relationKinds: Readonly<Record<string, RelationFact['kind']>> = {
+  r: 'table',
+  v: 'view',
+  m: 'materialized view',
+  f: 'foreign table',
+  p: 'partitioned table',
+  S: 'sequence',
+}
+
+const volatilities: Readonly<Record<string, FunctionFact['volatility']>> = {
+  i: 'immutable',
+  s: 'stable',
+  v: 'volatile',
+}
+
+function catalogFunction(row: CatalogRows['functions'][number]): CatalogFunction {
+  return {
+    oid: row.oid,
+    schema: row.schema,
+    name: row.name,
+    volatility: volatilities[row.volatility] ?? 'unknown',
+    language: row.language,
+    security_definer: row.definer,
+    isBuiltin: row.oid < firstUserOid,
+    isExtension: row.extension,
+    arguments: { least: row.least, most: row.most ?? Number.POSITIVE_INFINITY },
+  }
+}
+
+/** Something refers to a function that the snapshot does not have: known to be there, trusted by nobody. */
+function missingFunction(oid: number): CatalogFunction {
+  return catalogFunction({
+    oid: Math.max(oid, firstUserOid),
+    schema: '',
+    name: String(oid),
+    volatility: '',
+    language: '',
+    definer: false,
+    extension: false,
+    least: 0,
+    most: null,
+  })
+}
+
+function groupBy<T, K, V>(items: readonly T[], key: (item: T) => K, value: (item: T) => V): Map<K, V[]> {
+  const groups = new Map<K, V[]>()
+  for (const item of items) {
+    const group = groups.get(key(item))
+    if (group) group.push(value(item))
+    else groups.set(key(item), [value(item)])
+  }
+  return groups
+}

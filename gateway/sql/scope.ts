@@ -1,0 +1,25 @@
+/** What the meaning of a statement's names depends on, besides its text. @module */
+import type { Statement } from './statement.ts'
+import type { Catalog } from './catalog.ts'
+
+export interface Scope {
+  readonly catalog: Catalog
+  /**
+   * Schemas in the order in which the session looks names up, `pg_catalog` among them. `undefined` when the
+   * agent changed it: a name is then resolved only when every schema gives the same answer.
+   */
+  readonly searchPath: readonly string[] | undefined
+  /** Prepared statements by name: those of SQL's PREPARE and of the protocol's Parse share one namespace. */
+  prepared(name: string): Statement | undefined
+  /** Open cursors and portals by name. */
+  cursor(name: string): Statement | undefined
+  /** The session may have temporary objects, which shadow others. */
+  readonly mayHaveTemporary: boolean
+  /** DDL ran in the open transaction: the catalog's reader does not see what the session sees. */
+  readonly hasUncommittedDdl: boolean
+  /**
+   * False when the server reads text otherwise than the parser does: `standard_conforming_strings` is off,
+   * or `client_encoding` is not UTF8. Both are told in ParameterStatus.
+   */
+  readonly readsAsWritten: boolean
+}

@@ -1,0 +1,65 @@
+/** What is known of a text that an agent wants to run. @module */
+import type { Mask } from '../decision.ts'
+import type { SqlFacts } from '../facts.ts'
+import type { Column } from '../operation.ts'
+import type { Scope } from './scope.ts'
+
+/** One text, with one statement or many. The same text in the same scope is the same object. */
+export interface Statement {
+  readonly text: string
+  /** The same text in the same scope has the same facts object, so that caches can go by identity. */
+  readonly facts: SqlFacts
+  /** True only when running it cannot change the target. */
+  readonly isReadOnly: boolean
+  /** Text for recordings: every string constant replaced where the statement may carry a password. */
+  readonly recordedText: string
+  /**
+   * Running it may change what the next statement's analysis depends on: wait for its end before analysing
+   * the next. True when any of the three `changes…`, `prepares`, `opens` or `forgets` is.
+   */
+  readonly isBarrier: boolean
+  /** It is, or contains, COPY … FROM STDIN. */
+  readonly copyIn: boolean
+  readonly changesSearchPath: boolean
+  /** DDL, or code that may run it. */
+  readonly changesCatalog: boolean
+  /** It makes temporary objects, or runs code that may. */
+  readonly makesTemporary: boolean
+  /** Some name in it is not in the catalog: refresh that and analyse again. */
+  readonly hasUnknownName: boolean
+  /** Statements that SQL's PREPARE names in it. */
+  readonly prepares: readonly Named[]
+  /** Cursors that DECLARE opens in it. */
+  readonly opens: readonly Named[]
+  /** Names that DEALLOCATE, CLOSE and DISCARD take away; `undefined` is all. */
+  readonly forgets: readonly { readonly kind: 'prepared' | 'cursor'; readonly name: string | undefined }[]
+  /**
+   * The same text under another scope. PostgreSQL reads a prepared statement anew when the search path or
+   * a relation has changed (manual, PREPARE): ask for this before each Bind.
+   */
+  under(scope: Scope): Statement
+  /**
+   * How masks apply to its result.
+   * @throws Denied `unmaskable` naming the expression or clause that cannot be traced
+   */
+  trace(masks: readonly Mask[]): SqlTrace
+}
+
+export interface Named {
+  readonly name: string
+  readonly statement: Statement
+}
+
+export interface SqlTrace {
+  /** It touches a relation with masked columns: the text of its errors and notices is reduced. */
+  readonly touched: boolean
+  /** The masked columns that come out, as `schema.table.column`. */
+  readonly masked: readonly string[]
+  /** The mask of a column that RowDescription shows. */
+  maskFor(table: number, attribute: number): Mask | undefined
+  /**
+   * Compares what comes back with what was expected, before the first row leaves.
+   * @throws Denied `unmaskable` when they disagree
+   */
+  check(columns: readonly Column[]): void
+}
