@@ -1,10 +1,13 @@
 import { connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** A port on 127.0.0.1 that nobody listens on now. */
-export async function freePort(): Promise<number> {
+/** A port on 127.0.0.1 that nobody listens on now; the preferred one if it is free. */
+export async function freePort(preferred = 0): Promise<number> {
+  if (preferred !== 0 && (await accepts(preferred, '127.0.0.1'))) return freePort()
   const server = createServer()
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve, reject) =>
+    server.once('error', reject).listen(preferred, '127.0.0.1', resolve),
+  )
   const address = server.address()
   await new Promise((resolve) => server.close(resolve))
   if (address === null || typeof address === 'string') throw new Error('Cannot find free port: no address')

@@ -8,8 +8,8 @@ import { startChild } from './child.ts'
 
 export interface GatewayOptions {
   readonly runtime: 'node' | 'deno'
-  /** The configuration file's content; file names in it must be absolute. */
-  readonly config: object
+  /** A configuration file, or what to write into one (file names in it must be absolute). */
+  readonly config: string | object
   /** Asked until it answers 200. */
   readonly readyUrl: string
   readonly env?: Readonly<Record<string, string>>
@@ -27,8 +27,8 @@ export interface Gateway {
 /** Runs `sluice serve` in a process of its own on a real runtime, and waits until it is ready. */
 export async function spawnGateway(options: GatewayOptions): Promise<Gateway> {
   const directory = await mkdtemp(join(tmpdir(), 'sluice-gateway-'))
-  const configFile = join(directory, 'sluice.yaml')
-  await writeFile(configFile, stringify(options.config))
+  const configFile = typeof options.config === 'string' ? options.config : join(directory, 'sluice.yaml')
+  if (typeof options.config !== 'string') await writeFile(configFile, stringify(options.config))
   const [command, ...flags] = runtimeCommand(options.runtime)
   const child = startChild(command, [...flags, cli, 'serve', '--config', configFile], {
     directory,

