@@ -2,7 +2,7 @@ import { generateKeyPair, randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { promisify } from 'node:util'
-import Provider, { type AdapterPayload, type ExtraTokenContext } from 'oidc-provider'
+import type { AdapterPayload, ExtraTokenContext } from 'oidc-provider'
 
 export interface IdpOptions {
   readonly port?: number
@@ -54,6 +54,7 @@ export async function startIdp(options: IdpOptions = {}): Promise<Idp> {
   )
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const algorithm = keys === 'EC' ? 'ES256' : 'RS256'
+  const { default: Provider } = await quietly(() => import('oidc-provider'))
   const provider = new Provider(issuer, {
     adapter: (model: string) => (model === 'Client' ? clientAdapter(clients, algorithm) : nothing),
     clientDefaults: { id_token_signed_response_alg: algorithm },
@@ -113,6 +114,17 @@ export async function startIdp(options: IdpOptions = {}): Promise<Idp> {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
     },
+  }
+}
+
+/** oidc-provider warns of every runtime that is not a long-term release of Node. */
+async function quietly<T>(work: () => Promise<T>): Promise<T> {
+  const { warn } = console
+  console.warn = () => {}
+  try {
+    return await work()
+  } finally {
+    console.warn = warn
   }
 }
 
