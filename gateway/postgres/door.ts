@@ -6,7 +6,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { authenticate, close, open } from '../chain.ts'
-import { asDenied, Denied, denials } from '../errors.ts'
+import { asDenied, type DenialCode, Denied, denials } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Address, Listener, Network, Socket } from '../network.ts'
 import type { EstablishedSession, Plugin, Session } from '../plugin.ts'
@@ -29,14 +29,14 @@ export interface DoorServices {
   readonly plugins: readonly Plugin[]
   readonly targets: ReadonlyMap<string, PostgresTarget>
   /** How sessions at a target understand statements. @throws Denied when the target's catalog cannot be read */
-  analysis(
-    target: PostgresTarget,
-  ): Promise<Pick<SessionServices, 'understand' | 'notUnderstood' | 'searchPath' | 'catalogChanged'>>
+  analysis(target: PostgresTarget): Pick<SessionServices, 'analyse' | 'catalog'>
   readonly encryption: EncryptionRules
   readonly log: Log
   readonly now: () => number
-  /** Counts open sessions. */
-  onSessions?(change: 1 | -1): void
+  /** Hears of sessions that open and close. */
+  observeSessions(change: 1 | -1): void
+  /** Hears of every operation's end. */
+  observe(target: string, outcome: 'completed' | DenialCode, milliseconds: number): void
 }
 
 /** How long an agent may take to say who it is. */
@@ -155,7 +155,7 @@ export class Door {
   ): Promise<void> {
     const { socket } = startup
     const { network, log, now, plugins } = this.#services
-    const analysis = await this.#services.analysis(target)
+    const analysis = this.#services.analysis(target)
     const leaving = AbortSignal.any([socket.gone, this.#stopping.signal])
     const upstream = await connectUpstream(network, target, startup.parameters, leaving)
     const key = this.#newKey()
@@ -164,12 +164,13 @@ export class Door {
       plugins,
       log,
       now,
+      observe: (outcome, milliseconds) => this.#services.observe(target.name, outcome, milliseconds),
       cancelUpstream: (upstreamKey) =>
         cancelUpstream(network, target, upstreamKey, AbortSignal.timeout(connectTimeoutMilliseconds)),
     })
     const name = key.toHex()
     this.#sessions.set(name, session)
-    this.#services.onSessions?.(1)
+    this.#services.observeSessions(1)
     try {
       const parameters = [...upstream.parameters].map(([parameter, value]) =>
         parameterStatus(parameter, value),
@@ -186,7 +187,7 @@ export class Door {
       await session.serve()
     } finally {
       this.#sessions.delete(name)
-      this.#services.onSessions?.(-1)
+      this.#services.observeSessions(-1)
       upstream.end()
     }
   }

@@ -5,7 +5,7 @@
  * @module
  */
 import type { SqlParameter } from '../operation.ts'
-import type { Statement } from '../sql/analyse.ts'
+import type { Statement } from '../sql/statement.ts'
 
 export interface Prepared {
   readonly text: string
@@ -62,7 +62,12 @@ export class Names<T> {
     }
   }
 
-  delete(name: string): Change {
+  /** `undefined` means all. */
+  delete(name: string | undefined): Change {
+    if (name === undefined) {
+      this.#entries.clear()
+      return { confirm: () => undefined, undo: () => undefined }
+    }
     const previous = this.#entries.get(name)
     this.#entries.delete(name)
     return {

@@ -15,12 +15,15 @@
  * @module
  */
 import { run, type Target } from '../chain.ts'
-import { asDenied, Denied, denials } from '../errors.ts'
+import { asDenied, type DenialCode, Denied, denials } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Socket } from '../network.ts'
 import type { Part, ResultStream } from '../operation.ts'
 import type { EstablishedSession, Plugin } from '../plugin.ts'
-import type { Scope, Statement } from '../sql/analyse.ts'
+import type { Catalog } from '../sql/catalog.ts'
+import type { CatalogReader } from '../sql/catalog-reader.ts'
+import type { Scope } from '../sql/scope.ts'
+import type { Statement } from '../sql/statement.ts'
 import {
   backend,
   concat,
@@ -59,14 +62,12 @@ export interface SessionServices {
   readonly plugins: readonly Plugin[]
   readonly log: Log
   readonly now: () => number
-  /** Facts of a text; asks for a fresh catalog when a name is unknown. */
-  understand(text: string, scope: Omit<Scope, 'catalog'>): Statement | Promise<Statement>
-  /** Facts of a text that must not be parsed, for the reason given. */
-  notUnderstood(text: string, reason: string): Statement
-  /** The search path that sessions begin with. */
-  searchPath(): readonly string[] | undefined
-  /** A statement that changed the catalog has run. */
-  catalogChanged(): void
+  /** What is known of the target's tables and functions. */
+  readonly catalog: CatalogReader
+  /** Facts of a text. */
+  analyse(text: string, scope: Scope): Statement
+  /** Hears of every operation's end. */
+  observe(outcome: 'completed' | DenialCode, milliseconds: number): void
   /** Asks the target to cancel what this session runs. */
   cancelUpstream(key: Uint8Array): Promise<void>
 }
@@ -100,7 +101,11 @@ export class PostgresSession {
   // What the reader knows.
   #segment = 0
   #pending: Pending | undefined
-  #searchPath: readonly string[] | undefined
+  /** A statement has changed the search path: unqualified names are no longer certain. */
+  #isSearchPathChanged = false
+  #mayHaveTemporary = false
+  /** Where DDL was last asked for, until its transaction has ended: other connections do not see it yet. */
+  #ddlSegment: number | undefined
   /** The last statement asked for may change what the next one means. */
   #isBarrierUp = false
   /** The COPY FROM STDIN that waits for the agent's data. */
@@ -127,7 +132,6 @@ export class PostgresSession {
     this.#upstream = upstream
     this.#session = session
     this.#services = services
-    this.#searchPath = services.searchPath()
     this.#idle.resolve()
   }
 
@@ -237,7 +241,11 @@ export class PostgresSession {
   async #query(frame: Uint8Array): Promise<void> {
     await this.#settlePending()
     const text = readQuery(frame)
-    const statement = await this.#understand(text)
+    const statement = await this.#orRefuse(
+      'simple',
+      this.#understand((scope) => this.#services.analyse(text, scope)),
+    )
+    if (!statement) return
     const operation = new StatementOperation(this.#session, 'execute', text, statement, [])
     await this.#conduct({ protocol: 'simple', operation, frames: [frame], steps: ['query'], changes: [] })
     this.#segment++
@@ -247,8 +255,11 @@ export class PostgresSession {
     await this.#settlePending()
     const { name, text } = readParse(frame)
     if (name !== '' && this.#statements.isUncertain(name, this.#segment)) await this.#settled()
-    const statement = await this.#understand(text)
-    if (this.#isSkipping) return
+    const statement = await this.#orRefuse(
+      'extended',
+      this.#understand((scope) => this.#services.analyse(text, scope)),
+    )
+    if (!statement || this.#isSkipping) return
     const prepared = { text, statement }
     const change = this.#statements.set(name, prepared, this.#segment)
     this.#pending = {
@@ -274,7 +285,13 @@ export class PostgresSession {
         bind.statement === '' ? 'unnamed prepared statement' : `prepared statement "${bind.statement}"`
       return this.#refuseAs('26000', `${which} does not exist`)
     }
-    const portal: Portal = { ...prepared, parameters: bind.parameters }
+    // The server reads a prepared statement anew when what it depends on has changed, so its facts are too.
+    const statement = await this.#orRefuse(
+      'extended',
+      this.#understand((scope) => prepared.statement.under(scope)),
+    )
+    if (!statement || this.#isSkipping) return
+    const portal: Portal = { text: prepared.text, statement, parameters: bind.parameters }
     const change = this.#portals.set(bind.portal, portal, this.#segment)
     this.#pending ??= {
       statement: undefined,
@@ -372,29 +389,54 @@ export class PostgresSession {
     return isCopying
   }
 
-  /** Facts, once everything that could change their meaning has run. */
-  async #understand(text: string): Promise<Statement> {
+  /**
+   * Facts, once everything that could change their meaning has run. `look` is asked again when it met what
+   * is not known yet.
+   */
+  async #understand(look: (scope: Scope) => Statement): Promise<Statement> {
     if (this.#isBarrierUp) {
       await this.#settled()
       this.#isBarrierUp = false
     }
-    const scope = {
-      searchPath: this.#searchPath,
-      prepared: (name: string) => this.#statements.get(name)?.statement,
-    }
+    const { catalog } = this.#services
+    let isUncertain = false
+    const get =
+      <T extends Prepared>(names: Names<T>) =>
+      (name: string): Statement | undefined => {
+        isUncertain ||= names.isUncertain(name, this.#segment)
+        return names.get(name)?.statement
+      }
     const { parameters } = this.#upstream
-    if (parameters.get('standard_conforming_strings') === 'off') {
-      return this.#services.notUnderstood(text, 'standard_conforming_strings is off')
+    const scope = {
+      prepared: get(this.#statements),
+      cursor: get(this.#portals),
+      mayHaveTemporary: this.#mayHaveTemporary,
+      hasUncommittedDdl: this.#ddlSegment !== undefined,
+      readsAsWritten:
+        parameters.get('standard_conforming_strings') !== 'off' &&
+        parameters.get('client_encoding') === 'UTF8',
     }
-    if (parameters.get('client_encoding') !== 'UTF8') {
-      return this.#services.notUnderstood(text, 'client_encoding is not UTF8')
-    }
-    const statement = await this.#services.understand(text, scope)
-    if (statement.needsSession && !this.isIdle) {
-      await this.#settled()
-      return this.#services.understand(text, scope)
-    }
+    const searchPath = (known: Catalog) => (this.#isSearchPathChanged ? undefined : known.searchPath)
+    let known = catalog.current() ?? (await catalog.read())
+    let statement = look({ ...scope, catalog: known, searchPath: searchPath(known) })
+    if (isUncertain) await this.#settled()
+    if (statement.hasUnknownName) known = await catalog.refresh('unknown name')
+    if (isUncertain || statement.hasUnknownName)
+      statement = look({ ...scope, catalog: known, searchPath: searchPath(known) })
     return statement
+  }
+
+  /** Refuses a message whose meaning cannot be found out. */
+  async #orRefuse(protocol: Protocol, understood: Promise<Statement>): Promise<Statement | undefined> {
+    try {
+      return await understood
+    } catch (cause) {
+      const message = `Cannot understand statement: the catalog of target "${this.#session.target.name}" cannot be read`
+      this.#services.log.error({ err: cause, session: this.#session.id }, message)
+      this.#refuse(protocol, new Denied('unavailable', message, { cause }))
+      if (protocol === 'simple') this.#segment++
+      return undefined
+    }
   }
 
   /** Decides a Parse or Bind by itself, when no Execute came to decide it with. */
@@ -425,6 +467,9 @@ export class PostgresSession {
     const { statement } = options.operation
     if (options.operation.action === 'execute') {
       this.#isBarrierUp ||= statement.isBarrier
+      this.#isSearchPathChanged ||= statement.changesSearchPath
+      this.#mayHaveTemporary ||= statement.makesTemporary
+      if (statement.changesCatalog) this.#ddlSegment = this.#segment
       this.#copyIn = statement.copyIn ? exchange : undefined
     }
     exchange.stream = run(
@@ -446,7 +491,6 @@ export class PostgresSession {
       await exchange.dispatched.promise
       clearTimeout(timer)
     }
-    if (exchange.isSent && statement.changesSearchPath) this.#searchPath = undefined
   }
 
   /** The far end of the chain: sends the frames, and yields the answers when their turn has come. */
@@ -535,7 +579,7 @@ export class PostgresSession {
       }
       case backend.ReadyForQuery:
         steps.length = 0
-        this.#transaction = readTransactionStatus(frame)
+        this.#ready(frame, exchange.segment)
         break
     }
     return { kind: 'ack', bytes: frame }
@@ -638,8 +682,7 @@ export class PostgresSession {
           }
           break
         case backend.ReadyForQuery:
-          this.#transaction = readTransactionStatus(frame)
-          if (this.#transaction === 'I') this.#portals.deleteUntil(exchange.segment)
+          this.#ready(frame, exchange.segment)
           steps = 0
           break
         default:
@@ -663,10 +706,7 @@ export class PostgresSession {
         continue
       }
       await this.#send(frame)
-      if (type === backend.ReadyForQuery) {
-        this.#transaction = readTransactionStatus(frame)
-        return
-      }
+      if (type === backend.ReadyForQuery) return this.#ready(frame, exchange.segment)
     }
   }
 
@@ -675,6 +715,8 @@ export class PostgresSession {
     if (!stream || !first) return
     exchange.turn.resolve('go')
     let hasSentData = false
+    const { now, observe } = this.#services
+    const startedAt = now()
     try {
       for (let next = await this.#orFlush(first); !next.done; next = await stream.next()) {
         const part = next.value
@@ -687,6 +729,7 @@ export class PostgresSession {
       this.#deny(exchange, error)
     } finally {
       exchange.copying.resolve(false)
+      observe(exchange.denied?.code ?? 'completed', now() - startedAt)
     }
     if (exchange.denied) return this.#answerDenied(exchange, exchange.denied, hasSentData)
     if (!exchange.isAnswered)
@@ -710,18 +753,23 @@ export class PostgresSession {
     const { statement, action } = exchange.operation
     for (const change of exchange.changes) exchange.isFailed ? change.undo() : change.confirm()
     if (action !== 'execute') return
-    if (statement.changesCatalog) this.#services.catalogChanged()
+    // Whether a PREPARE in a text that failed has run is unknown, and so is then what its name stands for.
+    for (const { name } of [
+      ...statement.prepares,
+      ...statement.forgets.filter(({ kind }) => kind === 'prepared'),
+    ])
+      this.#statements.delete(name)
+    for (const { name } of [...statement.opens, ...statement.forgets.filter(({ kind }) => kind === 'cursor')])
+      this.#portals.delete(name)
+    if (exchange.isFailed) return
+    const { text } = exchange.operation
     for (const prepared of statement.prepares) {
-      // Whether a PREPARE in a text that failed has run is unknown, and so is then what its name stands for.
-      if (exchange.isFailed) this.#statements.delete(prepared.name)
-      else
-        this.#statements
-          .set(
-            prepared.name,
-            { text: exchange.operation.text, statement: prepared.statement },
-            exchange.segment,
-          )
-          .confirm()
+      this.#statements.set(prepared.name, { text, statement: prepared.statement }, exchange.segment).confirm()
+    }
+    for (const opened of statement.opens) {
+      this.#portals
+        .set(opened.name, { text, statement: opened.statement, parameters: [] }, exchange.segment)
+        .confirm()
     }
   }
 
@@ -746,7 +794,9 @@ export class PostgresSession {
         await this.#upstream.flush()
         while ((await this.#nextMessage()).type !== backend.ErrorResponse);
       } else {
-        while ((await this.#nextMessage()).type !== backend.ReadyForQuery);
+        let message = await this.#nextMessage()
+        while (message.type !== backend.ReadyForQuery) message = await this.#nextMessage()
+        this.#ready(message.frame, exchange.segment)
         if (this.#transaction === 'T') await this.#failTransaction()
         await this.#send(readyForQuery(this.#transaction))
         return
@@ -831,6 +881,16 @@ export class PostgresSession {
         return scanned
       }
     }
+  }
+
+  /** A transaction that has ended takes its portals along, and shows its DDL to others. */
+  #ready(frame: Uint8Array, segment: number): void {
+    this.#transaction = readTransactionStatus(frame)
+    if (this.#transaction !== 'I') return
+    this.#portals.deleteUntil(segment)
+    if (this.#ddlSegment === undefined || this.#ddlSegment > segment) return
+    this.#ddlSegment = undefined
+    this.#services.catalog.invalidate()
   }
 
   #noteParameter(frame: Uint8Array): void {

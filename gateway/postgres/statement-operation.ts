@@ -5,7 +5,7 @@ import type { SqlFacts } from '../facts.ts'
 import { maskRows } from '../masking/data-rows.ts'
 import type { Conceal, MaskPlan, ResultStream, SqlOperation, SqlParameter } from '../operation.ts'
 import type { EstablishedSession } from '../plugin.ts'
-import type { Statement } from '../sql/analyse.ts'
+import type { Statement } from '../sql/statement.ts'
 import { uuid } from '../uuid.ts'
 import { ReceivedBytes } from './received-bytes.ts'
 
