@@ -133,7 +133,7 @@ target(system) if input.target.name == system
 target(system) if input.target.labels.system == system
 
 # Every command in the text is one of these, or one that drivers send on their way.
-only(commands) if every command in facts.commands { command in commands | housekeeping }
+only(commands) if every command in facts.commands { command in (commands | housekeeping) }
 
 # Every relation is one of these, or of the catalog, which drivers and psql read.
 within(tables) if every relation in facts.relations { is_within(relation, tables) }
@@ -149,8 +149,9 @@ touched := concat(", ", [name(relation) | some relation in facts.relations]) if 
 } else := input.target.name
 
 housekeeping := {
-	"begin", "commit", "rollback", "savepoint", "release", "rollback to", "set", "reset", "show",
-	"prepare", "execute", "deallocate", "declare cursor", "fetch", "move", "close",
+	"begin", "commit", "rollback", "savepoint", "release savepoint", "rollback to savepoint",
+	"set", "set constraints", "reset", "show", "prepare", "execute", "deallocate",
+	"declare", "fetch", "move", "close",
 }
 
 harmless_settings := {
@@ -161,16 +162,17 @@ harmless_settings := {
 }
 
 is_dangerous(command) if command in {
-	"alter default privileges", "alter system", "call", "checkpoint", "copy program", "do",
-	"drop owned", "grant", "load", "reassign owned", "revoke", "security label",
+	"alter default privileges", "alter system", "call", "checkpoint", "copy file", "copy program", "do",
+	"drop owned", "grant", "import foreign schema", "load", "prepare transaction", "reassign owned",
+	"revoke", "security label",
 }
 
 is_dangerous(command) if {
 	some verb in ["create", "alter", "drop"]
 	some thing in [
-		"database", "event trigger", "extension", "foreign data wrapper", "function", "language",
-		"policy", "procedure", "publication", "role", "routine", "rule", "server", "subscription",
-		"tablespace", "trigger", "user mapping",
+		"access method", "cast", "database", "event trigger", "extension", "foreign data wrapper",
+		"foreign table", "function", "language", "operator", "policy", "procedure", "publication", "role",
+		"routine", "rule", "server", "subscription", "tablespace", "transform", "trigger", "user mapping",
 	]
 	command == concat(" ", [verb, thing])
 }

@@ -1,5 +1,6 @@
 /** The OPA compiler: found, or installed. No npm package ships one. @module */
 import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -20,16 +21,26 @@ export async function findOpa(root: string): Promise<Opa> {
   for (const command of ['opa', join(folder, 'opa')]) {
     if (await isRightVersion(command)) return withCommand(command)
   }
+  await install(folder)
+  return withCommand(join(folder, 'opa'))
+}
+
+async function install(folder: string): Promise<void> {
   const source = `github.com/open-policy-agent/opa@v${version}`
+  await mkdir(folder, { recursive: true })
+  // Built elsewhere and moved in one step: another process may be looking for it, or installing it, right now.
+  const workshop = await mkdtemp(join(folder, 'install-'))
   try {
-    await run('go', ['install', source], { env: { ...process.env, GOBIN: folder } })
+    await run('go', ['install', source], { env: { ...process.env, GOBIN: workshop } })
+    await rename(join(workshop, 'opa'), join(folder, 'opa'))
   } catch (cause) {
     throw new Error(
       `Cannot find opa ${version}: put it on the PATH, or install Go and run: GOBIN="${folder}" go install ${source}`,
       { cause },
     )
+  } finally {
+    await rm(workshop, { recursive: true })
   }
-  return withCommand(join(folder, 'opa'))
 }
 
 async function isRightVersion(command: string): Promise<boolean> {

@@ -21,17 +21,20 @@ export function decision(answer: unknown, revision: string): Decision {
     throw new PolicyError(`Cannot understand the policy's answer: ${issues.join('; ')}`)
   }
   const { allow, deny, review, mask } = parsed.data
-  if (deny.length > 0) return { effect: 'deny', reasons: deny, revision }
+  // Sets come out of the module in the order of their hashes.
+  if (deny.length > 0) return { effect: 'deny', reasons: deny.sort(), revision }
   const masks = mask.map(asMask)
-  const reviews = review.map(
-    ({ reason, ...review }): ReviewNeeded => ({
-      effect: 'review',
-      reasons: [reason],
-      masks: [],
-      review,
-      revision,
-    }),
-  )
+  const reviews = review
+    .sort((a, b) => (a.reason < b.reason ? -1 : 1))
+    .map(
+      ({ reason, ...review }): ReviewNeeded => ({
+        effect: 'review',
+        reasons: [reason],
+        masks: [],
+        review,
+        revision,
+      }),
+    )
   if (reviews.length > 0) return unanimous(reviews, masks)
   if (allow) return { effect: 'allow', reasons: [], masks, revision }
   return { effect: 'deny', reasons: [noRuleAllows], revision }
