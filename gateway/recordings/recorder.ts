@@ -1,0 +1,81 @@
+import type { Denied } from '../errors.ts'
+import type { EstablishedSession, Session } from '../plugin.ts'
+import type { Refused, SessionOpened } from './recording-event.ts'
+import { type RecordingOptions, SessionRecording } from './session-recording.ts'
+
+/** Makes the recordings of sessions. */
+export interface Recorder {
+  /** Begins a recording. That the session was opened is durable soon, and before anything else is. */
+  open(session: EstablishedSession): SessionRecording
+  /** Records that a session was refused, in the stream of the day. It never fails: a refusal stands anyway. */
+  refused(session: Session, denial: Denied): void
+}
+
+/** The stream of the sessions that were refused on a day (`2026-11-24`, UTC). */
+export function refusalStream(day: string): string {
+  return `refusals/${day}`
+}
+
+/** Refusals that one process records a day; later ones are only logged, so that guessing cannot fill the store. */
+const refusalsPerDay = 10_000
+
+export function recorder(options: RecordingOptions): Recorder {
+  const { store, now, log } = options
+  let refusals = { day: '', count: 0 }
+
+  return {
+    open(session) {
+      const recording = new SessionRecording(session.id, options)
+      recording.note(opened(session))
+      return recording
+    },
+    refused(session, denial) {
+      const event = refused(session, denial, new Date(now()).toISOString())
+      const day = event.at.slice(0, 10)
+      refusals = { day, count: refusals.day === day ? refusals.count + 1 : 1 }
+      if (refusals.count > refusalsPerDay) return
+      store.append(refusalStream(day), [JSON.stringify(event)]).catch((error) => {
+        log.warn({ session: session.id, error }, 'Cannot record refused session: the store does not answer')
+      })
+    },
+  }
+}
+
+function opened(session: EstablishedSession): SessionOpened {
+  const { subject, issuer, groups, actors } = session.principal
+  const { name, kind, labels } = session.target
+  return {
+    kind: 'session-opened',
+    session: session.id,
+    protocol: session.protocol,
+    client: clientOf(session),
+    principal: { subject, issuer, groups, actors },
+    target: { name, kind, labels },
+  }
+}
+
+function refused(session: Session, denial: Denied, at: string): Refused {
+  return {
+    v: 1,
+    kind: 'session-refused',
+    at,
+    session: session.id,
+    protocol: session.protocol,
+    target: session.target.name,
+    client: clientOf(session),
+    code: denial.code,
+    message: denial.message,
+  }
+}
+
+/** Characters kept of each thing that a client says of itself. */
+const clientLimit = 256
+
+function clientOf({ client }: Session): SessionOpened['client'] {
+  const { address, application, user } = client
+  return {
+    ...(address !== undefined && { address: address.slice(0, clientLimit) }),
+    ...(application !== undefined && { application: application.slice(0, clientLimit) }),
+    ...(user !== undefined && { user: user.slice(0, clientLimit) }),
+  }
+}

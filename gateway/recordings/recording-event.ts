@@ -1,0 +1,155 @@
+/**
+ * What a recording holds: `docs/recordings.md` describes every member. No event ever carries a token, a
+ * password, a parameter's value or a claim, and results are what the agent saw, masks applied.
+ *
+ * @module
+ */
+import type { Mask, Review } from '../decision.ts'
+import type { SqlFacts } from '../facts.ts'
+
+export type RecordingEvent =
+  | SessionOpened
+  | OperationAsked
+  | Decided
+  | Approved
+  | Answered
+  | Failed
+  | SessionClosed
+
+/** What {@link seal} adds to every event. */
+export interface Envelope {
+  /** Version of this document. */
+  readonly v: 1
+  /** Number of the event in its recording; 0 is the first. */
+  readonly seq: number
+  /** When it happened, RFC 3339 in UTC. */
+  readonly at: string
+  /** The hash of the event before; 64 zeros in the first. */
+  readonly prev: string
+  /** SHA-256 in hex of the event's text without this member and what follows it. */
+  readonly hash: string
+  /** Only in the last: Ed25519 over session, count and hash, base64url. */
+  readonly signature?: string
+}
+
+export type RecordedEvent = RecordingEvent & Envelope
+
+export interface SessionOpened {
+  readonly kind: 'session-opened'
+  readonly session: string
+  readonly protocol: 'http' | 'postgres'
+  readonly client: { readonly address?: string; readonly application?: string; readonly user?: string }
+  readonly principal: {
+    readonly subject: string
+    readonly issuer: string
+    readonly groups: readonly string[]
+    readonly actors: readonly string[]
+  }
+  readonly target: {
+    readonly name: string
+    readonly kind: string
+    readonly labels: Readonly<Record<string, string>>
+  }
+}
+
+export interface OperationAsked {
+  readonly kind: 'operation'
+  readonly operation: string
+  readonly protocol: 'sql' | 'http'
+  readonly action: 'prepare' | 'bind' | 'execute'
+  /** At most {@link textLimit} characters. */
+  readonly text: string
+  /** Length and SHA-256 of the whole text, where `text` is only its beginning. */
+  readonly whole?: { readonly characters: number; readonly digest: string }
+  readonly read_only: boolean
+  readonly facts: SqlFacts | RecordedHttpFacts
+  /** SHA-256 over the operation's id and the values: it can confirm a value, not reveal one. */
+  readonly parameters?: { readonly count: number; readonly digest: string }
+}
+
+/** Names of query parameters, and neither their values nor headers nor body. */
+export interface RecordedHttpFacts {
+  readonly method: string
+  readonly path: string
+  readonly query: readonly string[]
+}
+
+export interface Decided {
+  readonly kind: 'decision'
+  readonly operation: string
+  readonly effect: 'allow' | 'review' | 'deny'
+  readonly reasons: readonly string[]
+  readonly masks: readonly Mask[]
+  readonly review?: Review
+  /** Revision of the bundle that decided. */
+  readonly revision?: string
+}
+
+export interface Approved {
+  readonly kind: 'approval'
+  readonly operation: string
+  readonly approval: string
+  readonly by: readonly string[]
+  readonly fingerprint: string
+}
+
+export interface Answered {
+  readonly kind: 'result'
+  readonly operation: string
+  /** `complete`: to its end. `failed`: an error event follows. `abandoned`: the agent went away before the end. */
+  readonly status: 'complete' | 'failed' | 'abandoned'
+  /** Command tags or HTTP status, the first {@link summaryLimit} of them. */
+  readonly summary: readonly string[]
+  readonly rows: number
+  readonly bytes: number
+  /** SHA-256 in hex of all the bytes that the agent saw; absent when there were none. */
+  readonly digest?: string
+  readonly columns?: readonly { readonly name: string; readonly type: number; readonly format: string }[]
+  /** The beginning of the result: text as it is, anything else (PostgreSQL's DataRow frames) in base64. */
+  readonly excerpt?: { readonly utf8: string } | { readonly base64: string }
+  /** What the agent sent along: COPY data or a request body. */
+  readonly received?: { readonly bytes: number; readonly digest: string }
+}
+
+export interface Failed {
+  readonly kind: 'error'
+  readonly operation: string
+  /** Who refused: the gateway (`code` is a denial's), or the target (`code` is a SQLSTATE). */
+  readonly by: 'gateway' | 'target'
+  readonly code: string
+  readonly message: string
+}
+
+export interface SessionClosed {
+  readonly kind: 'session-closed'
+  readonly session: string
+  readonly reason: string
+  readonly counts: Counts
+  /** Id of the key that signed. */
+  readonly key: string
+}
+
+export interface Counts {
+  readonly operations: number
+  readonly errors: number
+  readonly rows: number
+  readonly bytes: number
+}
+
+/** A session that never came to be. Refusals of a day share one stream; they are not chained. */
+export interface Refused {
+  readonly v: 1
+  readonly kind: 'session-refused'
+  readonly at: string
+  readonly session: string
+  readonly protocol: 'http' | 'postgres'
+  readonly target: string
+  readonly client: SessionOpened['client']
+  readonly code: string
+  readonly message: string
+}
+
+/** Characters of an operation's text that a recording keeps. */
+export const textLimit = 64 * 1024
+/** Command tags of one operation that a recording keeps. */
+export const summaryLimit = 32

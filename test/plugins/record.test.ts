@@ -1,0 +1,419 @@
+import { createHash } from 'node:crypto'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { authenticate, close, open, run, type Target } from '../../gateway/chain.ts'
+import type { Decision } from '../../gateway/decision.ts'
+import { Denied } from '../../gateway/errors.ts'
+import type { Operation, Part } from '../../gateway/operation.ts'
+import type { Context, EstablishedSession, Plugin } from '../../gateway/plugin.ts'
+import { recordedSessions } from '../../gateway/recordings/recorded-sessions.ts'
+import { recorder } from '../../gateway/recordings/recorder.ts'
+import type { RecordedEvent } from '../../gateway/recordings/recording-event.ts'
+import { generatePrivateKey, signer } from '../../gateway/recordings/signer.ts'
+import { verify } from '../../gateway/recordings/verify.ts'
+import type { DurableStreamStore } from '../../gateway/stores/durable-stream-store.ts'
+import { memoryStore } from '../../gateway/stores/memory-store.ts'
+import { redisStore } from '../../gateway/stores/redis-store.ts'
+import { record } from '../../plugins/record.ts'
+import { establishedSession, httpOperation, principal, rows, sqlOperation } from '../support/operations.ts'
+import { silentLog } from '../support/silent-log.ts'
+import { type RedisServer, startRedis } from '../support/start-redis.ts'
+
+const key = signer(generatePrivateKey())
+const never = new AbortController().signal
+const allow: Decision = {
+  effect: 'allow',
+  reasons: ['tests may'],
+  masks: [{ kind: 'column', field: 'public.customers.email', with: 'redact' }],
+  revision: 'r1',
+}
+let redis: RedisServer
+beforeAll(async () => {
+  redis = await startRedis({ appendonly: true })
+})
+afterAll(() => redis.stop())
+
+test('an operation, its decision and its result are recorded, in a chain that is signed at the end', async () => {
+  const gateway = recording(memoryStore())
+  const operation = sqlOperation({ text: 'SELECT email FROM customers' })
+
+  await gateway.run(operation, rows('row 1', 'row 2'))
+  const events = await gateway.end()
+
+  expect(events.map(({ kind }) => kind)).toEqual([
+    'session-opened',
+    'operation',
+    'decision',
+    'result',
+    'session-closed',
+  ])
+  expect(events).toMatchObject([
+    { session: gateway.session.id, principal: { subject: 'agent-7' }, target: { name: 'shop' } },
+    { operation: operation.id, text: 'SELECT email FROM customers', read_only: true },
+    { operation: operation.id, effect: 'allow', masks: allow.masks, revision: 'r1' },
+    {
+      operation: operation.id,
+      status: 'complete',
+      summary: ['SELECT 2'],
+      rows: 2,
+      bytes: 10,
+      digest: sha256('row 1row 2'),
+      columns: [{ name: 'value', type: 25, format: 'text' }],
+      excerpt: { base64: Buffer.from('row 1row 2').toString('base64') },
+    },
+    { reason: 'ended', counts: { operations: 1, errors: 0, rows: 2, bytes: 10 }, key: key.keyId },
+  ])
+  expect(await gateway.verify()).toBe(true)
+})
+
+test('what an inner plugin changes on the way back is what is recorded', async () => {
+  const shout: Plugin = {
+    name: 'shout',
+    async *handle(_, next) {
+      for await (const part of next()) {
+        yield part.kind === 'data' ? { ...part, bytes: Buffer.from('MASKED') } : part
+      }
+    },
+  }
+  const gateway = recording(memoryStore(), [shout])
+
+  await gateway.run(sqlOperation(), rows('secret'))
+  const stored = JSON.stringify(await gateway.end())
+
+  expect(stored).toContain(Buffer.from('MASKED').toString('base64'))
+  expect(stored).not.toContain(Buffer.from('secret').toString('base64'))
+  expect(stored).not.toContain('secret')
+})
+
+test('parameters are counted and digested, never written down, and neither are claims', async () => {
+  const gateway = recording(memoryStore())
+  const parameters = [
+    { format: 'text', value: Buffer.from('parameter-value') },
+    { format: 'text', value: undefined },
+  ] as const
+
+  await gateway.run(sqlOperation({ parameters }), rows())
+  await gateway.run(sqlOperation({ parameters }), rows())
+  const events = await gateway.end()
+
+  const digests = events.flatMap((event) => (event.kind === 'operation' ? [event.parameters] : []))
+  expect(digests).toEqual([
+    { count: 2, digest: expect.stringMatching(/^[0-9a-f]{64}$/) },
+    { count: 2, digest: expect.stringMatching(/^[0-9a-f]{64}$/) },
+  ])
+  expect(digests[0]?.digest).not.toBe(digests[1]?.digest)
+  const stored = JSON.stringify(events)
+  expect(stored).not.toContain('parameter-value')
+  expect(stored).not.toContain('claim-that-stays-inside')
+})
+
+test('of an HTTP request neither headers nor query values nor body are recorded, of its answer the text is', async () => {
+  const gateway = recording(memoryStore())
+  const operation = httpOperation({
+    facts: {
+      method: 'POST',
+      path: '/orders',
+      segments: ['orders'],
+      query: { trace: ['query-value'] },
+      headers: { 'x-team': 'header-value' },
+      body: { note: 'body-value' },
+    },
+    headers: new Headers({ 'x-team': 'header-value' }),
+    received: { bytes: 21, digest: () => 'd'.repeat(64) },
+  })
+  const answer: Part[] = [
+    { kind: 'head', protocol: 'http', status: 201, headers: new Headers() },
+    { kind: 'data', bytes: Buffer.from('{"id":7}'), count: 0 },
+    { kind: 'end', summary: '201' },
+  ]
+
+  await gateway.run(operation, answer)
+  const events = await gateway.end()
+
+  expect(events[1]).toMatchObject({ facts: { method: 'POST', path: '/orders', query: ['trace'] } })
+  expect(events[3]).toMatchObject({
+    summary: ['201'],
+    excerpt: { utf8: '{"id":7}' },
+    received: { bytes: 21, digest: 'd'.repeat(64) },
+  })
+  expect(JSON.stringify(events)).not.toMatch(/(query|header|body)-value/)
+})
+
+test('a denial is recorded with its decision', async () => {
+  const gateway = recording(memoryStore(), [], { effect: 'deny', reasons: ['no writes'], revision: 'r2' })
+
+  await expect(gateway.run(sqlOperation(), rows())).rejects.toThrow('no writes')
+  const events = await gateway.end()
+
+  expect(events.slice(1, -1)).toMatchObject([
+    { kind: 'operation' },
+    { kind: 'decision', effect: 'deny', reasons: ['no writes'], masks: [], revision: 'r2' },
+    { kind: 'error', by: 'gateway', code: 'forbidden', message: 'no writes' },
+  ])
+  expect(await gateway.verify()).toBe(true)
+})
+
+test('what the gateway did not mean to say is recorded as an internal error, without its message', async () => {
+  const broken: Plugin = {
+    name: 'broken',
+    // biome-ignore lint/correctness/useYield: it breaks before it has anything to yield.
+    async *handle() {
+      throw new Error('password=hunter2')
+    },
+  }
+  const gateway = recording(memoryStore(), [broken])
+
+  await expect(gateway.run(sqlOperation(), rows())).rejects.toThrow()
+  const events = await gateway.end()
+
+  expect(events.at(-2)).toMatchObject({ kind: 'error', by: 'gateway', code: 'internal' })
+  expect(JSON.stringify(events)).not.toContain('hunter2')
+})
+
+test('an error of the target is recorded after what was shown before it', async () => {
+  const gateway = recording(memoryStore())
+  const [head, row] = rows('row 1')
+  const failure: Part = {
+    kind: 'failure',
+    code: '22012',
+    message: 'division by zero',
+    bytes: Buffer.from('E'),
+  }
+
+  await gateway.run(
+    sqlOperation(),
+    [head, row, failure].filter((part) => part !== undefined),
+  )
+  const events = await gateway.end()
+
+  expect(events.slice(3, -1)).toMatchObject([
+    { kind: 'result', status: 'failed', rows: 1, digest: sha256('row 1') },
+    { kind: 'error', by: 'target', code: '22012', message: 'division by zero' },
+  ])
+})
+
+test('an agent that goes away in the middle leaves a record of what it saw', async () => {
+  const gateway = recording(memoryStore())
+
+  for await (const part of gateway.start(sqlOperation(), rows('row 1', 'row 2'))) {
+    if (part.kind === 'data') break
+  }
+  const events = await gateway.end()
+
+  expect(events.at(-2)).toMatchObject({
+    kind: 'result',
+    status: 'abandoned',
+    rows: 1,
+    digest: sha256('row 1'),
+  })
+})
+
+test('of a long result the beginning is kept, and counts and digest cover all of it', async () => {
+  const gateway = recording(memoryStore(), [], allow, 10)
+  const values = ['12345678', '12345678', '12345678']
+
+  await gateway.run(sqlOperation(), rows(...values))
+  const events = await gateway.end()
+
+  expect(events.at(-2)).toMatchObject({
+    rows: 3,
+    bytes: 24,
+    digest: sha256(values.join('')),
+    excerpt: { base64: Buffer.from('1234567812').toString('base64') },
+  })
+})
+
+test('a long text is cut, and its length and digest say what it was', async () => {
+  const gateway = recording(memoryStore())
+  const text = `SELECT '${'x'.repeat(100_000)}'`
+
+  await gateway.run(sqlOperation({ text }), rows())
+  const events = await gateway.end()
+
+  expect(events[1]).toMatchObject({
+    text: text.slice(0, 65_536),
+    whole: { characters: text.length, digest: sha256(text) },
+  })
+})
+
+test('a Bind is recorded only when it is refused', async () => {
+  const deny: Decision = { effect: 'deny', reasons: ['not these values'] }
+  const [quiet, refused] = [recording(memoryStore()), recording(memoryStore(), [], deny)]
+
+  await quiet.run(sqlOperation({ action: 'bind' }), [])
+  await expect(refused.run(sqlOperation({ action: 'bind' }), [])).rejects.toThrow(Denied)
+
+  expect((await quiet.end()).map(({ kind }) => kind)).toEqual(['session-opened', 'session-closed'])
+  expect((await refused.end()).slice(1, -1).map(({ kind }) => kind)).toEqual([
+    'operation',
+    'decision',
+    'error',
+  ])
+})
+
+test('a write reaches the target only when its operation event is durable, a read runs at once', async () => {
+  for (const isReadOnly of [true, false]) {
+    const store = slowStore()
+    const gateway = recording(store)
+    const reached = Promise.withResolvers<void>()
+    const target: Target = async function* () {
+      reached.resolve()
+      yield* rows('row')
+    }
+
+    const first = gateway.startAt(target, sqlOperation({ isReadOnly })).next()
+    const isRunning = await Promise.race([reached.promise.then(() => true), settled().then(() => false)])
+    const isShown = await Promise.race([first.then(() => true), settled().then(() => false)])
+
+    expect([isRunning, isShown]).toEqual([isReadOnly, false])
+    store.release()
+    expect((await first).value).toMatchObject({ kind: 'head' })
+  }
+})
+
+test('while Redis is gone operations are refused within a second, and nothing runs; then the session goes on', async () => {
+  const store = redisStore({ url: redis.url })
+  const gateway = recording(store)
+  let runs = 0
+  const target: Target = async function* () {
+    runs++
+    yield* rows('row')
+  }
+  const write = () => Array.fromAsync(gateway.startAt(target, sqlOperation({ isReadOnly: false })))
+  await write()
+  await redis.kill()
+
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const begin = performance.now()
+    await expect(write()).rejects.toMatchObject({ code: 'unrecordable' })
+    expect(performance.now() - begin).toBeLessThan(1_000)
+  }
+  expect(runs).toBe(1)
+
+  await redis.restart()
+  await untilAnswers(store)
+  await write()
+  const events = await gateway.end()
+  expect(runs).toBe(2)
+  expect(events.filter(({ kind }) => kind === 'result')).toHaveLength(2)
+  expect(events.at(-1)).toMatchObject({ counts: { operations: 2, errors: 0, rows: 2 } })
+  expect(await gateway.verify()).toBe(true)
+  await store.close()
+}, 20_000)
+
+test('a result that could not be recorded when Redis went away is recorded when it is back', async () => {
+  const store = redisStore({ url: redis.url })
+  const gateway = recording(store)
+  const target: Target = async function* () {
+    yield* rows('seen just before')
+    await redis.kill()
+  }
+
+  await Array.fromAsync(gateway.startAt(target, sqlOperation({ isReadOnly: false })))
+  await redis.restart()
+  await untilAnswers(store)
+  const events = await gateway.end()
+
+  expect(events.at(-2)).toMatchObject({ kind: 'result', digest: sha256('seen just before') })
+  expect(await gateway.verify()).toBe(true)
+  await store.close()
+}, 20_000)
+
+test('a session that was refused is recorded in the stream of the day', async () => {
+  const store = memoryStore()
+  const plugin = record({ recorder: recorder({ store, signer: key, now: () => 0, log: silentLog }) })
+  const session = establishedSession()
+
+  await expect(authenticate([plugin], { kind: 'bearer', token: 'a-token' }, session)).rejects.toThrow(Denied)
+
+  const refusals = await recordedSessions(store).refusals('1970-01-01', 10)
+  expect(refusals).toMatchObject([
+    { kind: 'session-refused', session: session.id, target: 'shop', code: 'unauthenticated' },
+  ])
+  expect(JSON.stringify(refusals)).not.toContain('a-token')
+})
+
+test('somebody else who writes into a recording stops it, instead of being taken into the chain', async () => {
+  const store = memoryStore()
+  const gateway = recording(store)
+  await gateway.run(sqlOperation(), rows())
+  await store.append(`recordings/${gateway.session.id}`, ['{"forged":true}'])
+
+  for (let attempt = 0; attempt < 2; attempt++) {
+    await expect(gateway.run(sqlOperation(), rows())).rejects.toMatchObject({ code: 'unrecordable' })
+  }
+})
+
+/** A session with the record plugin around the given plugins and one that decides. */
+function recording(
+  store: DurableStreamStore,
+  inner: readonly Plugin[] = [],
+  decision: Decision = allow,
+  resultLimit?: number,
+) {
+  const decide: Plugin = {
+    name: 'decide',
+    handle(context: Context, next) {
+      context.decide(decision)
+      return next()
+    },
+  }
+  const options = { recorder: recorder({ store, signer: key, now: Date.now, log: silentLog }) }
+  const plugins = [record({ ...options, ...(resultLimit && { resultLimit }) }), decide, ...inner]
+  const session: EstablishedSession = establishedSession({ principal: principal() })
+  const opened = open(plugins, session)
+  const events = () => Array.fromAsync(recordedSessions(store).read(session.id))
+
+  return {
+    session,
+    startAt: (target: Target, operation: Operation) => run(plugins, target, session, operation, never),
+    start(operation: Operation, parts: readonly Part[]) {
+      return this.startAt(async function* () {
+        yield* parts
+      }, operation)
+    },
+    async run(operation: Operation, parts: readonly Part[]) {
+      await Array.fromAsync(this.start(operation, parts))
+    },
+    async end(): Promise<RecordedEvent[]> {
+      await opened
+      await close(plugins, session, (_, error) => {
+        throw error
+      })
+      return (await events()).map((event) => JSON.parse(event))
+    },
+    async verify() {
+      const publicKeys = [key.publicKey]
+      return (await verify({ session: session.id, events: await events(), publicKeys })).isIntact
+    },
+  }
+}
+
+/** A store whose appends take until they are released. */
+function slowStore(): DurableStreamStore & { release(): void } {
+  const store = memoryStore()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  return {
+    ...store,
+    release: resolve,
+    append: (stream, events, expect) => promise.then(() => store.append(stream, events, expect)),
+  }
+}
+
+/** Everything that can happen without the outside has happened. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+async function untilAnswers(store: DurableStreamStore): Promise<void> {
+  while (
+    !(await store.ping().then(
+      () => true,
+      () => false,
+    ))
+  )
+    await settled()
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
