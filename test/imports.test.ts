@@ -8,8 +8,11 @@ const layers = [
   ['contract'],
   ['chain', 'policy', 'sql', 'masking', 'identity', 'approvals', 'recordings'],
   ['http', 'postgres', 'console', 'plugins', 'stores'],
-  ['main', 'config'],
-  ['runtime', 'cli'],
+  ['config'],
+  ['main'],
+  ['runtime'],
+  ['commands'],
+  ['cli'],
 ]
 const root = join(import.meta.dirname, '..')
 const files = globSync(['gateway/**/*.ts', 'plugins/**/*.ts'], { cwd: root })

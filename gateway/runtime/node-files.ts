@@ -1,5 +1,6 @@
 /** Files by `node:fs`, which Deno has too. @module */
-import { mkdir, open, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { link, mkdir, open, rm, writeFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { Files } from '../files.ts'
 
@@ -15,14 +16,27 @@ export const nodeFiles: Files = {
     }
   },
 
-  async create(path, content) {
+  async createFolderOf(path) {
     try {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-      await writeFile(path, content, { flag: 'wx', mode: 0o600 })
+    } catch (error) {
+      throw inWords(dirname(path), error)
+    }
+  },
+
+  async create(path, content) {
+    await nodeFiles.createFolderOf(path)
+    // Written aside and then linked, so that nobody reads half of it.
+    const draft = `${path}.${randomUUID()}`
+    try {
+      await writeFile(draft, content, { flag: 'wx', mode: 0o600 })
+      await link(draft, path)
       return true
     } catch (error) {
       if (codeOf(error) === 'EEXIST') return false
       throw inWords(path, error)
+    } finally {
+      await rm(draft, { force: true })
     }
   },
 
