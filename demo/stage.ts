@@ -39,20 +39,21 @@ export async function startStage(directory: string): Promise<Stage> {
   const ports = await choosePorts()
   const configFile = join(directory, 'sluice.yaml')
   await writeFile(configFile, await configure(directory, ports))
-  const [superuser, shop, ci, api, apiKey] = [secret(), secret(), secret(), secret(), secret()]
-  const env = { SHOP_PASSWORD: shop, CI_PASSWORD: ci, SHOP_API_KEY: apiKey }
+  const passwords = { postgres: secret(), shop_agents: secret(), ci_contractor: secret(), shop_api: secret() }
+  const apiKey = secret()
+  await keepSecrets(join(directory, 'secrets'), { ...passwords, api_key: apiKey })
 
   await using started = new AsyncDisposableStack()
   const database = await startPostgres({ version: 18, port: ports.database })
   started.defer(() => database.stop())
-  await createShop(database, { postgres: superuser, shop_agents: shop, ci_contractor: ci, shop_api: api })
-  const databaseUrl = database.urlFor('shop_api', api, 'shop')
+  await createShop(database, passwords)
+  const databaseUrl = database.urlFor('shop_api', passwords.shop_api, 'shop')
   const shopApi = await startShopApi({ port: ports.api, apiKey, databaseUrl })
   started.defer(() => shopApi.stop())
   const idp = await startIdp({ port: ports.idp, clients: [...agents, ...people] })
   started.defer(() => idp.stop())
   const readyUrl = `http://127.0.0.1:${ports.httpDoor}/readyz`
-  const gateway = await spawnGateway({ runtime, config: configFile, readyUrl, env })
+  const gateway = await spawnGateway({ runtime, config: configFile, readyUrl })
   started.defer(async () => {
     await gateway.stop()
   })
@@ -62,13 +63,11 @@ export async function startStage(directory: string): Promise<Stage> {
     ports,
     idp,
     configFile,
-    ciPassword: ci,
+    ciPassword: passwords.ci_contractor,
     sluice(...args) {
       const [command, ...flags] = runtimeCommand(runtime)
       const cli = join(import.meta.dirname, '../gateway/cli.ts')
-      return runCommand(command, [...flags, cli, ...args, '--config', configFile], {
-        env: { ...process.env, ...env },
-      })
+      return runCommand(command, [...flags, cli, ...args, '--config', configFile])
     },
     stop: () => running.disposeAsync(),
   }
@@ -97,6 +96,13 @@ async function configure(directory: string, ports: Ports): Promise<string> {
   config.setIn(['targets', 1, 'port'], ports.database)
   config.setIn(['targets', 2, 'url'], `http://127.0.0.1:${ports.api}`)
   return config.toString()
+}
+
+async function keepSecrets(folder: string, secrets: Readonly<Record<string, string>>): Promise<void> {
+  await mkdir(folder, { mode: 0o700 })
+  for (const [name, value] of Object.entries(secrets)) {
+    await writeFile(join(folder, name), value, { mode: 0o600 })
+  }
 }
 
 function secret(): string {

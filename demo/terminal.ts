@@ -5,6 +5,8 @@ export interface Terminal {
   /** Why the next command is worth looking at. */
   say(text: string): void
   command(who: string, line: string): void
+  /** Lines for a shell, ready to paste; comments are set apart. */
+  script(lines: readonly string[]): void
   /** What a client wrote, as it wrote it. */
   output(text: string): void
   /** Whether the step came out as it should, and why. */
@@ -21,6 +23,10 @@ export function terminal(out: NodeJS.WriteStream): Terminal {
     step: (number, text) => line(`\n${bold(`${number}. ${text}`)}\n`),
     say: (text) => line(wrap(text, '   ')),
     command: (who, text) => line(`\n   ${cyan(who)} ${dim('$')} ${text.replaceAll('\n', '\n      ')}`),
+    script(lines) {
+      for (const text of lines) line(`   ${text.startsWith('#') ? dim(text) : text}`.trimEnd())
+      line()
+    },
     output(text) {
       for (const row of text.trimEnd().split('\n')) line(`   ${dim('│')} ${row.trimEnd()}`)
     },

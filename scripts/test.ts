@@ -24,7 +24,7 @@ try {
   const checks = [
     await check('types', ['tsc', '--noEmit']),
     await check('style', ['biome', 'check', '--error-on-warnings', '.']),
-    await check('deno', ['deno', 'check', 'gateway', 'plugins']),
+    await check('deno', ['deno', 'check', '--quiet', 'gateway', 'plugins']),
   ]
   const tests = await vitest(process.argv.slice(2))
   const all = [...checks, await bundle, tests]
