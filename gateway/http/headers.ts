@@ -1,9 +1,11 @@
 /** Which headers pass through the gateway, in both directions. @module */
+import type { Secret } from '../secret.ts'
 
 /** What a target's own configuration adds to requests, and agents never see. */
 export interface HttpCredential {
   readonly header: string
-  readonly value: string
+  /** The whole value: `Bearer …`. */
+  readonly value: Secret
 }
 
 /**
@@ -30,7 +32,7 @@ export function requestHeaders(received: Headers): Headers {
  */
 export function responseHeaders(received: Headers, credential: HttpCredential | undefined): Headers {
   const named = connectionHeaders(received)
-  const secret = credential && secretOf(credential.value)
+  const secret = credential && secretOf(credential.value.reveal())
   const headers = new Headers()
   for (const [name, value] of received) {
     const echoes = secret !== undefined && value.includes(secret)

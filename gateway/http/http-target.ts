@@ -34,23 +34,29 @@ export async function* send(
 ): ResultStream {
   const headers = new Headers(operation.headers)
   if (pathMasks(permit.masks).length > 0) askForMaskable(headers)
-  if (target.credential) headers.set(target.credential.header, target.credential.value)
+  if (target.credential) headers.set(target.credential.header, target.credential.value.reveal())
   const url = baseUrl(target) + operation.requestTarget
-  const response = await reach(target, upstream, {
-    method: operation.facts.method,
-    url,
-    headers,
-    body: operation.body.stream(),
-    signal,
-  })
-  const received = responseHeaders(response.headers, target.credential)
-  for (const name of ['location', 'content-location']) {
-    const location = received.get(name)
-    if (location !== null) received.set(name, throughGateway(location, url, target))
+  try {
+    const response = await upstream({
+      method: operation.facts.method,
+      url,
+      headers,
+      body: operation.body.stream(),
+      signal,
+    })
+    yield {
+      kind: 'head',
+      protocol: 'http',
+      status: response.status,
+      headers: returned(response, url, target),
+    }
+    for await (const bytes of response.body ?? []) yield { kind: 'data', bytes, count: 0 }
+    yield { kind: 'end', summary: String(response.status) }
+  } catch (error) {
+    throw signal.aborted
+      ? new Denied('cancelled', 'Cannot finish operation: the agent left', { cause: error })
+      : unreachable(target, error)
   }
-  yield { kind: 'head', protocol: 'http', status: response.status, headers: received }
-  for await (const bytes of response.body ?? []) yield { kind: 'data', bytes, count: 0 }
-  yield { kind: 'end', summary: String(response.status) }
 }
 
 /** The path under which agents find a target. */
@@ -58,24 +64,20 @@ export function gatewayPath(target: string): string {
   return `/http/${target}`
 }
 
-async function reach(
-  target: HttpTarget,
-  upstream: Upstream,
-  request: Parameters<Upstream>[0],
-): Promise<UpstreamResponse> {
-  try {
-    return await upstream(request)
-  } catch (cause) {
-    // What the agent's own body refuses (too large, broken off) is not the target's fault.
-    if (cause instanceof Denied) throw cause
-    if (request.signal.aborted)
-      throw new Denied('cancelled', 'Cannot run operation: the agent left', { cause })
-    throw new Denied(
-      'target_unreachable',
-      `Cannot reach target "${target.info.name}": it does not answer in HTTP`,
-      { cause },
-    )
+function returned({ headers }: UpstreamResponse, requested: string, target: HttpTarget): Headers {
+  const allowed = responseHeaders(headers, target.credential)
+  for (const name of ['location', 'content-location']) {
+    const location = allowed.get(name)
+    if (location !== null) allowed.set(name, throughGateway(location, requested, target))
   }
+  return allowed
+}
+
+/** What the agent's own body refuses is not the target's fault. */
+function unreachable(target: HttpTarget, cause: unknown): Denied {
+  if (cause instanceof Denied) return cause
+  const message = `Cannot reach target "${target.info.name}": it does not answer, or broke off`
+  return new Denied('target_unreachable', message, { cause })
 }
 
 /** Keeps agents on the gateway: an address below the target's becomes one below `/http/<target>`. */

@@ -73,8 +73,10 @@ function maskerFor(
   const encoding = headers.get('content-encoding') ?? 'identity'
   if (encoding.toLowerCase() !== 'identity') throw refused('it is compressed, though that was not asked for')
   const [type = '', ...parameters] = (headers.get('content-type') ?? '').toLowerCase().split(/\s*;\s*/)
-  const charset = parameters.find((parameter) => parameter.startsWith('charset='))
-  if (charset && !/^charset="?utf-?8"?$/.test(charset)) throw refused('its charset is not UTF-8')
+  const charsets = parameters.filter((parameter) => parameter.startsWith('charset='))
+  if (!charsets.every((charset) => /^charset="?utf-?8"?$/.test(charset))) {
+    throw refused('its charset is not UTF-8')
+  }
   if (type.trim() === 'text/event-stream') return new EventStreamMasker(paths, conceal)
   if (jsonType.test(type.trim())) return new JsonMasker(paths, conceal)
   throw refused(type ? `its content type is "${type.trim()}"` : 'it has no content type')

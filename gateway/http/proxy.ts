@@ -5,7 +5,7 @@
  * @module
  */
 import { run } from '../chain.ts'
-import { asDenied, Denied } from '../errors.ts'
+import { asDenied, type DenialCode, Denied } from '../errors.ts'
 import type { HttpHead, ResultStream } from '../operation.ts'
 import { uuid } from '../uuid.ts'
 import { bearerToken } from './bearer.ts'
@@ -140,9 +140,17 @@ class Exchange {
     if (!denied) return
     const session = this.#visit?.session.id
     const fields = { operation: this.#id, session, target, code: denied.code, err: denied.cause }
-    log[denied.code === 'internal' ? 'error' : 'info'](fields, denied.message)
+    log[operatorFaults.has(denied.code) ? 'error' : 'info'](fields, denied.message)
   }
 }
+
+/** Refusals that operators have to look into. */
+const operatorFaults: ReadonlySet<DenialCode> = new Set([
+  'internal',
+  'target_unreachable',
+  'unavailable',
+  'unrecordable',
+])
 
 /** Statuses whose responses cannot have a body (Fetch, "null body status"). */
 const bodiless: ReadonlySet<number> = new Set([204, 205, 304])

@@ -11,6 +11,7 @@ import type { HttpOutcome, HttpServices } from '../../gateway/http/services.ts'
 import type { HttpOperation } from '../../gateway/operation.ts'
 import type { Plugin } from '../../gateway/plugin.ts'
 import { nodeUpstream, serveHttp } from '../../gateway/runtime/node-http.ts'
+import { Secret } from '../../gateway/secret.ts'
 
 export const token = 'a.good.token'
 
@@ -54,7 +55,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   const shop: HttpTarget = {
     info: { name: 'shop', kind: 'http', labels: {} },
     url: targetUrl,
-    credential: { header: 'Authorization', value: 'Bearer upstream-secret' },
+    credential: { header: 'Authorization', value: new Secret('Bearer upstream-secret') },
     policyHeaders: [],
     body: false,
     ...options.settings,
