@@ -2,6 +2,9 @@
 # bottom, change it, `npm run bundle`, restart. docs/policy.md describes what it is asked and may answer.
 package sluice
 
+# Lists of commands, settings and functions: gateway/policy/postgres.rego
+import data.sluice.postgres
+
 # Any deny wins; else any review waits for people; else allow lets it run; else it is denied.
 decision := {"version": 1, "allow": allow, "deny": deny, "review": review, "mask": mask}
 
@@ -87,24 +90,22 @@ deny contains reason if {
 
 deny contains sprintf("no agent may run %s", [upper(command)]) if {
 	some command in facts.commands
-	is_dangerous(command)
+	postgres.is_dangerous(command)
 }
 
 deny contains sprintf("no agent may change the setting %s", [setting]) if {
 	some setting in facts.settings
-	not setting in harmless_settings
+	not setting in postgres.harmless_settings
 }
 
 deny contains sprintf("no agent may call the function %s", [name(called)]) if {
 	some called in facts.functions
-	not is_harmless(called)
+	not postgres.is_harmless(called)
 }
 
-# Statistics and lists of sessions show values of tables that the agent may not read; others hold passwords.
 deny contains sprintf("no agent may read %s", [name(relation)]) if {
 	some relation in facts.relations
-	relation.schema == "pg_catalog"
-	regex.match(`^pg_(stat(s|_|istic$|istic_ext_data)|authid|shadow|user_mapping|largeobject|hba|ident|file)`, relation.name)
+	postgres.is_revealing(relation)
 }
 
 deny contains sprintf("%s needs a WHERE that chooses rows", [upper(command)]) if {
@@ -117,7 +118,7 @@ deny contains sprintf("%s needs a WHERE that chooses rows", [upper(command)]) if
 deny contains sprintf("no rule lets %s run %s on %s", [input.principal.subject, wanted, touched]) if {
 	not allow
 	count(review) == 0
-	wanted := concat(", ", [upper(command) | some command in facts.commands; not command in housekeeping])
+	wanted := concat(", ", [upper(command) | some command in facts.commands; not command in postgres.housekeeping])
 	wanted != ""
 }
 
@@ -133,7 +134,7 @@ target(system) if input.target.name == system
 target(system) if input.target.labels.system == system
 
 # Every command in the text is one of these, or one that drivers send on their way.
-only(commands) if every command in facts.commands { command in (commands | housekeeping) }
+only(commands) if every command in facts.commands { command in (commands | postgres.housekeeping) }
 
 # Every relation is one of these, or of the catalog, which drivers and psql read.
 within(tables) if every relation in facts.relations { is_within(relation, tables) }
@@ -147,53 +148,3 @@ name(thing) := concat(".", [thing.schema, thing.name])
 touched := concat(", ", [name(relation) | some relation in facts.relations]) if {
 	count(facts.relations) > 0
 } else := input.target.name
-
-housekeeping := {
-	"begin", "commit", "rollback", "savepoint", "release savepoint", "rollback to savepoint",
-	"set", "set constraints", "reset", "show", "prepare", "execute", "deallocate",
-	"declare", "fetch", "move", "close",
-}
-
-harmless_settings := {
-	"application_name", "bytea_output", "client_min_messages", "datestyle",
-	"default_transaction_isolation", "default_transaction_read_only", "extra_float_digits",
-	"idle_in_transaction_session_timeout", "intervalstyle", "lock_timeout", "statement_timeout",
-	"timezone", "transaction_deferrable", "transaction_isolation", "transaction_read_only",
-}
-
-is_dangerous(command) if command in {
-	"alter default privileges", "alter system", "call", "checkpoint", "copy file", "copy program", "do",
-	"drop owned", "grant", "import foreign schema", "load", "prepare transaction", "reassign owned",
-	"revoke", "security label",
-}
-
-is_dangerous(command) if {
-	some verb in ["create", "alter", "drop"]
-	some thing in [
-		"access method", "cast", "database", "event trigger", "extension", "foreign data wrapper",
-		"foreign table", "function", "language", "operator", "policy", "procedure", "publication", "role",
-		"routine", "rule", "server", "subscription", "tablespace", "transform", "trigger", "user mapping",
-	]
-	command == concat(" ", [verb, thing])
-}
-
-# Functions that compute, or look at the catalog. The others change data, run SQL that comes as text,
-# or reach files, servers and other sessions.
-is_harmless(called) if {
-	called.volatility == "immutable"
-	not called.security_definer
-}
-
-is_harmless(called) if {
-	called.schema == "pg_catalog"
-	called.volatility == "stable"
-	not regex.match(`_to_xml|^pg_stat_get_`, called.name)
-}
-
-is_harmless(called) if {
-	called.schema == "pg_catalog"
-	called.name in {
-		"clock_timestamp", "gen_random_uuid", "pg_is_in_recovery", "pg_relation_size", "pg_sleep",
-		"pg_table_size", "pg_total_relation_size", "random", "set_config", "timeofday", "uuidv4", "uuidv7",
-	}
-}

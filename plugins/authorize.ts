@@ -4,8 +4,13 @@ import type { Plugin } from '../gateway/plugin.ts'
 import { noRuleAllows } from '../gateway/policy/answer.ts'
 import type { Policy } from '../gateway/policy/policy.ts'
 
+export interface AuthorizeOptions {
+  readonly policy: Policy
+  readonly log: Log
+}
+
 /** Asks the policy about every operation. What it denies goes no further; what it allows may still be tightened. */
-export function authorize({ policy, log }: { readonly policy: Policy; readonly log: Log }): Plugin {
+export function authorize({ policy, log }: AuthorizeOptions): Plugin {
   return {
     name: 'authorize',
     async *handle(context, next) {

@@ -9,7 +9,7 @@
  * @module
  */
 import { createHash } from 'node:crypto'
-import { access, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { access, constants, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -18,6 +18,7 @@ import { findOpa, type Opa } from './opa.ts'
 import { policyReads } from './policy-reads.ts'
 
 const root = resolve(import.meta.dirname, '..')
+const library = join(root, 'gateway', 'policy', 'postgres.rego')
 const entrypoint = 'sluice/decision'
 const files = ['.manifest', 'data.json', 'policy.wasm'] as const
 
@@ -44,12 +45,12 @@ async function main(): Promise<void> {
 export type BundleFiles = Readonly<Record<(typeof files)[number], Uint8Array<ArrayBuffer>>>
 
 /**
- * Compiles policies (`.rego`) and their data (`.json`, `.yaml`). Tests are found beside each policy: those of
- * `mine.rego` are in `mine_test.rego`. The same sources make the same bytes.
+ * Compiles policies (`.rego`) and their data (`.json`, `.yaml`), together with the library. Tests are found
+ * beside each policy: those of `mine.rego` are in `mine_test.rego`. The same sources make the same bytes.
  * @throws Error with what OPA says, when a check or a test fails.
  */
 export async function build(opa: Opa, sources: readonly string[]): Promise<BundleFiles> {
-  const paths = sources.map((source) => resolve(source))
+  const paths = [...sources.map((source) => resolve(source)), library]
   const policies = paths.filter((path) => path.endsWith('.rego'))
   const schema = join(root, 'gateway', 'policy', 'input.schema.json')
   await opa(root, 'check', '--strict', '--schema', schema, ...policies)
@@ -58,29 +59,17 @@ export async function build(opa: Opa, sources: readonly string[]): Promise<Bundl
   const folder = await mkdtemp(join(tmpdir(), 'sluice-bundle-'))
   try {
     // File names end up in the module: compiled where no path leads out of this folder.
-    for (const path of paths) await writeFile(join(folder, basename(path)), await readFile(path))
-    await opa(
-      folder,
-      'build',
-      '-t',
-      'wasm',
-      '-e',
-      entrypoint,
-      '-o',
-      'bundle.tar.gz',
-      ...paths.map((p) => basename(p)),
-    )
-    const file = unpack(gunzipSync(await readFile(join(folder, 'bundle.tar.gz'))))
+    const names = paths.map((path) => basename(path))
+    for (const path of paths) await copyFile(path, join(folder, basename(path)), constants.COPYFILE_EXCL)
+    await opa(folder, 'build', '--target=wasm', `--entrypoint=${entrypoint}`, '--output=out', ...names)
+    const file = unpack(gunzipSync(await readFile(join(folder, 'out'))))
     const wasm = file('policy.wasm')
     const trees = await Promise.all(policies.map((path) => opa(root, 'parse', '--format', 'json', path)))
+    const reads = policyReads(trees.map((tree) => JSON.parse(tree)))
+    const revision = (await digest(paths)).slice(0, 16)
+    const metadata = { sluice: { reads, digest: sha256(wasm) } }
     return {
-      '.manifest': json({
-        ...parseJson(file('.manifest')),
-        revision: (await digest(paths)).slice(0, 16),
-        metadata: {
-          sluice: { reads: policyReads(trees.map((tree) => JSON.parse(tree))), digest: sha256(wasm) },
-        },
-      }),
+      '.manifest': json({ ...parseJson(file('.manifest')), revision, metadata }),
       'data.json': json(parseJson(file('data.json'))),
       'policy.wasm': wasm,
     }

@@ -38,14 +38,19 @@ export const supported: ReadonlySet<string> = new Set([...native, ...Object.keys
 /** Milliseconds as nanoseconds. They exceed what a JavaScript number holds exactly, so they travel as text. */
 function nanoseconds(milliseconds: number | undefined): ArrayBuffer | undefined {
   if (milliseconds === undefined || !Number.isFinite(milliseconds)) return undefined
-  const text = (BigInt(Math.trunc(milliseconds)) * 1_000_000n).toString()
-  return new Uint8Array(new TextEncoder().encode(text)).buffer
+  const exact = BigInt(Math.trunc(milliseconds)) * 1_000_000n
+  if (BigInt.asIntN(64, exact) !== exact) return undefined
+  return new Uint8Array(new TextEncoder().encode(exact.toString())).buffer
 }
 
-const rfc3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/
+const rfc3339 = /^(\d{4}-\d\d)-(\d\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/
 
 function parseRfc3339(text: Json | undefined): number | undefined {
-  return typeof text === 'string' && rfc3339.test(text) ? Date.parse(text.toUpperCase()) : undefined
+  if (typeof text !== 'string') return undefined
+  const [, month, day] = rfc3339.exec(text) ?? []
+  // JavaScript takes the 30th of February for the 2nd of March.
+  const isInCalendar = day && new Date(`${month}-${day}T00:00:00Z`).getUTCDate() === Number(day)
+  return isInCalendar ? Date.parse(text) : undefined
 }
 
 interface Fields {
