@@ -18,6 +18,7 @@
  */
 import type { Approval, Decision } from './decision.ts'
 import type { Denied } from './errors.ts'
+import type { Log } from './log.ts'
 import type { Operation, ResultStream } from './operation.ts'
 
 export interface Plugin {
@@ -131,3 +132,23 @@ export interface Principal {
 }
 
 export type Credentials = { readonly kind: 'none' } | { readonly kind: 'bearer'; readonly token: string }
+
+/**
+ * What the module of a custom plugin exports as default; the configuration names the module and its options.
+ *
+ * @example
+ * ```ts
+ * export default (options: { limit: number }, { log }: PluginServices): Plugin => ({ name: 'row-limit', … })
+ * ```
+ */
+export type PluginFactory<Options = Readonly<Record<string, unknown>>> = (
+  options: Options,
+  services: PluginServices,
+) => Plugin | Promise<Plugin>
+
+/** What a custom plugin is handed. */
+export interface PluginServices {
+  readonly log: Log
+  /** Epoch milliseconds. */
+  readonly now: () => number
+}

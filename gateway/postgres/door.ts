@@ -6,7 +6,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { authenticate, close, open } from '../chain.ts'
-import { asDenied, type DenialCode, Denied, denials } from '../errors.ts'
+import { asDenied, Denied, denials } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Address, Listener, Network, Socket } from '../network.ts'
 import type { EstablishedSession, Plugin, Session } from '../plugin.ts'
@@ -20,7 +20,7 @@ import {
   readyForQuery,
 } from './backend.ts'
 import type { PostgresTarget } from './postgres-target.ts'
-import { PostgresSession, type SessionServices } from './session.ts'
+import { type OperationEnd, PostgresSession, type SessionServices } from './session.ts'
 import { type EncryptionRules, readStartup, readToken, type Startup } from './startup.ts'
 import { cancelUpstream, connectTimeoutMilliseconds, connectUpstream } from './upstream.ts'
 
@@ -36,7 +36,7 @@ export interface DoorServices {
   /** Hears of sessions that open and close. */
   observeSessions(change: 1 | -1): void
   /** Hears of every operation's end. */
-  observe(target: string, outcome: 'completed' | DenialCode, milliseconds: number): void
+  observe(target: string, ended: OperationEnd): void
 }
 
 /** How long an agent may take to say who it is. */
@@ -164,7 +164,7 @@ export class Door {
       plugins,
       log,
       now,
-      observe: (outcome, milliseconds) => this.#services.observe(target.name, outcome, milliseconds),
+      observe: (ended) => this.#services.observe(target.name, ended),
       cancelUpstream: (upstreamKey) =>
         cancelUpstream(network, target, upstreamKey, AbortSignal.timeout(connectTimeoutMilliseconds)),
     })

@@ -67,9 +67,18 @@ export interface SessionServices {
   /** Facts of a text. */
   analyse(text: string, scope: Scope): Statement
   /** Hears of every operation's end. */
-  observe(outcome: 'completed' | DenialCode, milliseconds: number): void
+  observe(ended: OperationEnd): void
   /** Asks the target to cancel what this session runs. */
   cancelUpstream(key: Uint8Array): Promise<void>
+}
+
+/** How an operation ended, for those who count. */
+export interface OperationEnd {
+  readonly outcome: 'completed' | DenialCode
+  readonly milliseconds: number
+  /** What went back to the agent. */
+  readonly bytes: number
+  readonly rows: number
 }
 
 /** Bytes collected for the agent before they are sent. */
@@ -714,14 +723,19 @@ export class PostgresSession {
     const { stream, first } = exchange
     if (!stream || !first) return
     exchange.turn.resolve('go')
-    let hasSentData = false
     const { now, observe } = this.#services
     const startedAt = now()
+    let bytes = 0
+    let rows = 0
     try {
       for (let next = await this.#orFlush(first); !next.done; next = await stream.next()) {
         const part = next.value
-        hasSentData ||= part.kind === 'head' || part.kind === 'data'
-        await this.#send(encode(part))
+        if (part.kind === 'data') {
+          bytes += part.bytes.length
+          rows += part.count
+        }
+        const slow = this.#send(encode(part))
+        if (slow) await slow
         // A held operation speaks before it waits.
         if (!exchange.isSent) await this.#flush()
       }
@@ -729,9 +743,9 @@ export class PostgresSession {
       this.#deny(exchange, error)
     } finally {
       exchange.copying.resolve(false)
-      observe(exchange.denied?.code ?? 'completed', now() - startedAt)
+      observe({ outcome: exchange.denied?.code ?? 'completed', milliseconds: now() - startedAt, bytes, rows })
     }
-    if (exchange.denied) return this.#answerDenied(exchange, exchange.denied, hasSentData)
+    if (exchange.denied) return this.#answerDenied(exchange, exchange.denied)
     if (!exchange.isAnswered)
       throw new Error('Cannot answer operation: a plugin left part of its result unread')
     this.#complete(exchange)
@@ -773,12 +787,13 @@ export class PostgresSession {
     }
   }
 
-  async #answerDenied(exchange: Conducted, denied: Denied, hasSentData: boolean): Promise<void> {
+  async #answerDenied(exchange: Conducted, denied: Denied): Promise<void> {
     for (const change of exchange.changes) change.undo()
     const error = errorOf(denied, exchange.operation.id)
     if (!exchange.isSent) return this.#answerRefusal(exchange, error)
-    // The target runs it already, but the agent must not see the result: nothing may make it look done.
-    if (hasSentData || (exchange.protocol === 'extended' && !this.#isAloneWithSync())) throw denied
+    // The target runs it already, and perhaps what the agent has pipelined behind it: then only the end of
+    // the session keeps the agent from taking a refused operation for done.
+    if (exchange.protocol === 'extended' && !this.#isAloneWithSync()) throw denied
     await this.#discard(exchange)
     await this.#send(error)
     if (exchange.protocol === 'simple') {
@@ -898,11 +913,11 @@ export class PostgresSession {
     this.#upstream.parameters.set(name, value)
   }
 
-  async #send(bytes: Uint8Array): Promise<void> {
-    if (bytes.length === 0) return
+  #send(bytes: Uint8Array): Promise<void> | undefined {
+    if (bytes.length === 0) return undefined
     this.#sending.push(bytes)
     this.#sendingBytes += bytes.length
-    if (this.#sendingBytes >= sendBufferBytes) await this.#flush()
+    return this.#sendingBytes >= sendBufferBytes ? this.#flush() : undefined
   }
 
   #flush(): Promise<void> | undefined {
