@@ -2,7 +2,7 @@
 # bottom, change it, `npm run bundle`, restart. docs/policy.md describes what it is asked and may answer.
 package sluice
 
-# Lists of commands, settings and functions: gateway/policy/postgres.rego
+# The words for SQL, and what no policy should allow: gateway/policy/postgres.rego
 import data.sluice.postgres
 
 # Any deny wins; else any review waits for people; else allow lets it run; else it is denied.
@@ -16,37 +16,37 @@ default allow := false
 allow if {
 	agent("backup")
 	target("shop")
-	only({"select", "explain", "copy to"})
+	postgres.only({"select", "explain", "copy to"})
 }
 
 # The reporting agent reads, and nothing else.
 allow if {
 	agent("reporting")
 	target("shop")
-	only({"select", "explain"})
+	postgres.only({"select", "explain"})
 }
 
 # The CI job notes what it deployed, whatever else its database account could do.
 allow if {
 	agent("ci")
 	target("shop")
-	only({"select", "insert"})
-	within({"public.deployments"})
+	postgres.only({"select", "insert"})
+	postgres.within({"public.deployments"})
 }
 
 # The support agent looks up customers and orders, over SQL and over HTTP …
 allow if {
 	agent("support")
 	target("shop")
-	only({"select"})
-	within({"public.customers", "public.orders"})
+	postgres.only({"select"})
+	postgres.within({"public.customers", "public.orders"})
 }
 
 allow if {
 	agent("support")
 	target("shop-api")
-	facts.method in {"GET", "HEAD"}
-	facts.segments[0] in {"customers", "orders"}
+	request.method in {"GET", "HEAD"}
+	request.segments[0] in {"customers", "orders"}
 }
 
 # … and does not see how to reach a customer.
@@ -62,8 +62,8 @@ mask contains {"path": "**.phone", "with": "redact"} if agent("support")
 allow if {
 	agent("cleanup")
 	target("shop")
-	only({"select"})
-	within({"public.carts"})
+	postgres.only({"select"})
+	postgres.within({"public.carts"})
 }
 
 review contains {
@@ -74,57 +74,23 @@ review contains {
 } if {
 	agent("cleanup")
 	target("shop")
-	only({"select", "delete"})
-	"delete" in facts.commands
-	within({"public.carts"})
+	postgres.only({"select", "delete"})
+	postgres.does("delete")
+	postgres.within({"public.carts"})
 }
 
 # ── What nobody may do ───────────────────────────────────────────────────────────────────────────
 
-# What is not fully understood cannot be allowed.
-deny contains reason if {
-	input.operation.kind == "sql"
-	facts.status != "known"
-	some reason in array.concat(["the statement is not fully understood"], facts.problems)
-}
+# Statements that are not fully understood, dangerous commands, functions, settings and catalogs.
+deny contains reason if some reason in postgres.objections
 
-deny contains sprintf("no agent may run %s", [upper(command)]) if {
-	some command in facts.commands
-	postgres.is_dangerous(command)
-}
-
-deny contains sprintf("no agent may change the setting %s", [setting]) if {
-	some setting in facts.settings
-	not setting in postgres.harmless_settings
-}
-
-deny contains sprintf("no agent may call the function %s", [name(called)]) if {
-	some called in facts.functions
-	not postgres.is_harmless(called)
-}
-
-deny contains sprintf("no agent may read %s", [name(relation)]) if {
-	some relation in facts.relations
-	postgres.is_revealing(relation)
-}
-
-deny contains sprintf("%s needs a WHERE that chooses rows", [upper(command)]) if {
-	some command in facts.commands
-	command in {"update", "delete"}
-	not facts.has_where
-}
-
-# When no rule above is for this agent and this statement, name both.
-deny contains sprintf("no rule lets %s run %s on %s", [input.principal.subject, wanted, touched]) if {
+# Of what remains, all that no rule above allows. Say so in the words of the statement.
+deny contains sprintf("no rule lets %s run %s", [input.principal.subject, postgres.summary]) if {
 	not allow
 	count(review) == 0
-	wanted := concat(", ", [upper(command) | some command in facts.commands; not command in postgres.housekeeping])
-	wanted != ""
 }
 
 # ── Words used above ─────────────────────────────────────────────────────────────────────────────
-
-facts := input.operation.facts
 
 agent(group) if group in input.principal.groups
 
@@ -133,18 +99,4 @@ target(system) if input.target.name == system
 
 target(system) if input.target.labels.system == system
 
-# Every command in the text is one of these, or one that drivers send on their way.
-only(commands) if every command in facts.commands { command in (commands | postgres.housekeeping) }
-
-# Every relation is one of these, or of the catalog, which drivers and psql read.
-within(tables) if every relation in facts.relations { is_within(relation, tables) }
-
-is_within(relation, tables) if name(relation) in tables
-
-is_within(relation, _) if relation.schema in {"pg_catalog", "information_schema"}
-
-name(thing) := concat(".", [thing.schema, thing.name])
-
-touched := concat(", ", [name(relation) | some relation in facts.relations]) if {
-	count(facts.relations) > 0
-} else := input.target.name
+request := input.operation.facts

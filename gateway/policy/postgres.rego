@@ -1,6 +1,83 @@
-# What PostgreSQL's commands, settings, functions and catalogs mean to policies. Part of every bundle:
-# `import data.sluice.postgres`. The words are those of `input.operation.facts`.
+# Words for policies about PostgreSQL, part of every bundle: `import data.sluice.postgres`.
+# They are about `input.operation.facts`, and undefined (so: not true) for anything but SQL.
 package sluice.postgres
+
+# ── What a statement does ────────────────────────────────────────────────────────────────────────
+
+facts := input.operation.facts if input.operation.kind == "sql"
+
+# Every command in the text is one of these, or one that drivers send on their way.
+only(commands) if {
+	facts.status == "known"
+	every command in facts.commands { command in (commands | housekeeping) }
+}
+
+# This command is in the text, at whatever depth.
+does(command) if command in facts.commands
+
+# Every relation that it touches is one of these (`schema.table`), or of the catalog, which drivers and psql read.
+within(tables) if {
+	facts.status == "known"
+	every relation in facts.relations { is_within(relation, tables) }
+}
+
+is_within(relation, tables) if name(relation) in tables
+
+is_within(relation, _) if relation.schema in {"pg_catalog", "information_schema"}
+
+# It reads or writes this relation (`schema.table`).
+touches(table) if {
+	some relation in facts.relations
+	name(relation) == table
+}
+
+name(thing) := concat(".", [thing.schema, thing.name])
+
+# For reasons: `DELETE, SELECT on public.orders`. Undefined when only drivers' housekeeping is asked.
+summary := sprintf("%s on %s", [concat(", ", commands), touched]) if {
+	commands := [upper(command) | some command in facts.commands; not command in housekeeping]
+	count(commands) > 0
+}
+
+touched := concat(", ", [name(relation) | some relation in facts.relations]) if {
+	count(facts.relations) > 0
+} else := input.target.name
+
+# ── What no agent should do ──────────────────────────────────────────────────────────────────────
+
+# What is not fully understood cannot be allowed.
+objections contains reason if {
+	facts.status != "known"
+	some reason in array.concat(["the statement is not fully understood"], facts.problems)
+}
+
+objections contains sprintf("no agent may run %s", [upper(command)]) if {
+	some command in facts.commands
+	is_dangerous(command)
+}
+
+objections contains sprintf("no agent may change the setting %s", [setting]) if {
+	some setting in facts.settings
+	not setting in harmless_settings
+}
+
+objections contains sprintf("no agent may call the function %s", [name(called)]) if {
+	some called in facts.functions
+	not is_harmless(called)
+}
+
+objections contains sprintf("no agent may read %s", [name(relation)]) if {
+	some relation in facts.relations
+	is_revealing(relation)
+}
+
+objections contains sprintf("%s needs a WHERE that chooses rows", [upper(command)]) if {
+	some command in facts.commands
+	command in {"update", "delete"}
+	not facts.has_where
+}
+
+# ── The lists behind it ──────────────────────────────────────────────────────────────────────────
 
 # Commands that change no data and that drivers send on their way. What is prepared, declared or executed
 # is in the facts under its own command.
