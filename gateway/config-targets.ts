@@ -28,7 +28,7 @@ export function httpTarget(target: Of<'http'>): HttpTarget {
   return {
     info: { name, kind, labels },
     url,
-    credential: credential && { header: credential.header, value: credential.value.reveal() },
+    credential,
     policyHeaders,
     body,
   }

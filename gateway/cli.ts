@@ -1,0 +1,54 @@
+#!/usr/bin/env node
+/** The `sluice` command: for Node and Deno, with nothing of the gateway but what a command imports. @module */
+import { Command } from 'commander'
+import { approvalsCommand } from './commands/approvals.ts'
+import { checkCommand } from './commands/check.ts'
+import { schemaCommand } from './commands/schema.ts'
+import { serveCommand } from './commands/serve.ts'
+import { sessionsCommand } from './commands/sessions.ts'
+import type { Terminal } from './commands/terminal.ts'
+import { tokenCommand } from './commands/token.ts'
+
+const terminal: Terminal = {
+  env: process.env,
+  // What agents and databases wrote must not steer the terminal of who reads it.
+  print: (line) => console.log(line.replace(/[\p{Bidi_Control}[\p{Cc}--[\n\t]]]/gv, '\u{fffd}')),
+  onInterrupt(listener) {
+    process.on('SIGINT', listener)
+    process.on('SIGTERM', listener)
+  },
+  exit: (code) => process.exit(code),
+  runtime: async () =>
+    'Deno' in globalThis
+      ? (await import('./runtime/deno.ts')).denoRuntime
+      : (await import('./runtime/node.ts')).nodeRuntime,
+}
+
+const program = new Command('sluice')
+  .description('The access gateway for autonomous agents')
+  .addCommand(serveCommand(terminal))
+  .addCommand(checkCommand(terminal))
+  .addCommand(sessionsCommand(terminal))
+  .addCommand(approvalsCommand(terminal))
+  .addCommand(tokenCommand(terminal))
+  .addCommand(schemaCommand(terminal))
+  .showHelpAfterError('(add --help for what can be said)')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  sluice check --config sluice.yaml        try out a configuration
+  sluice serve --config sluice.yaml        run the gateway
+  sluice sessions list                     who did what
+  sluice sessions verify --all             prove that nobody changed it
+  sluice approvals list                    what waits for a human
+
+docs/configuration.md explains the configuration.`,
+  )
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 1
+}

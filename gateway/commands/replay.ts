@@ -1,0 +1,55 @@
+import type { RecordedEvent } from '../recordings/recording-event.ts'
+import { recordedRows } from './recorded-rows.ts'
+
+/** One event of a recording, told for people; an operation's lines are indented below its text. */
+export function replay(event: RecordedEvent): string[] {
+  switch (event.kind) {
+    case 'session-opened': {
+      const { principal, target, client } = event
+      const actors = principal.actors.length > 0 ? [`  acting    ${principal.actors.join(', for ')}`] : []
+      return [
+        `Session ${event.session}`,
+        `  agent     ${principal.subject} (${principal.issuer})`,
+        `  groups    ${principal.groups.join(', ') || 'none'}`,
+        ...actors,
+        `  target    ${target.name} (${event.protocol})`,
+        `  client    ${[client.address, client.application].filter(Boolean).join(', ') || 'unknown'}`,
+        `  opened    ${event.at}`,
+      ]
+    }
+    case 'operation':
+      return [
+        '',
+        `${event.at.slice(11, 23)}  ${event.text}`,
+        ...(event.action === 'execute' ? [] : below([`${event.action} only`])),
+      ]
+    case 'decision': {
+      const masks = event.masks.map((mask) => `${mask.field} (${mask.with})`)
+      const words = { allow: 'allowed', review: 'needs approval', deny: 'denied' }[event.effect]
+      return below([
+        [words, ...event.reasons].join(': '),
+        ...(masks.length > 0 ? [`masked: ${masks.join(', ')}`] : []),
+      ])
+    }
+    case 'approval':
+      return below([`approved by ${event.by.join(', ')}`])
+    case 'result':
+      return below([
+        [event.summary.join(', ') || event.status, `${event.rows} rows`, `${event.bytes} bytes`].join(', '),
+        ...recordedRows(event).map((line) => `  ${line}`),
+      ])
+    case 'error':
+      return below([`refused by the ${event.by} (${event.code}): ${event.message}`])
+    case 'session-closed': {
+      const { operations, errors, rows } = event.counts
+      return [
+        '',
+        `Closed ${event.at}: ${event.reason} (${operations} operations, ${errors} errors, ${rows} rows)`,
+      ]
+    }
+  }
+}
+
+function below(lines: readonly string[]): string[] {
+  return lines.map((line) => `              ${line}`)
+}

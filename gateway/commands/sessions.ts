@@ -1,0 +1,163 @@
+import { Command, InvalidArgumentError } from 'commander'
+import { readConfig } from '../config.ts'
+import { keys } from '../config-keys.ts'
+import { openStore } from '../config-store.ts'
+import {
+  type RecordedSession,
+  type RecordedSessions,
+  recordedSessions,
+} from '../recordings/recorded-sessions.ts'
+import { unseal } from '../recordings/sealed-event.ts'
+import { signer } from '../recordings/signer.ts'
+import { type Verification, verify } from '../recordings/verify.ts'
+import { nodeFiles } from '../runtime/node-files.ts'
+import { configOption } from './config-option.ts'
+import { replay } from './replay.ts'
+import { table } from './table.ts'
+import { CommandError, type Terminal } from './terminal.ts'
+
+interface Opened {
+  readonly sessions: RecordedSessions
+  /** Public key that recordings are signed with. */
+  readonly publicKey: () => Promise<string>
+}
+
+const maximumKeyBytes = 16 * 1024
+/** More than one store will hold. */
+const everySession = 1_000_000
+
+/** `sluice sessions`: reads recordings straight from the store, whether the gateway runs or not. */
+export function sessionsCommand(terminal: Terminal): Command {
+  const command = new Command('sessions').description(
+    'See and verify what was recorded, also while the gateway is down',
+  )
+
+  command
+    .command('list')
+    .description('The newest sessions')
+    .addOption(configOption())
+    .option('-n, --limit <count>', 'how many', wholeNumber, 20)
+    .action((options: { config: string; limit: number }) =>
+      reading(options.config, async ({ sessions }) => {
+        for (const line of table([heading, ...(await sessions.list(options.limit)).map(summary)]))
+          terminal.print(line)
+      }),
+    )
+
+  command
+    .command('refused')
+    .description('Who tried to open a session on a day, and was refused')
+    .argument('[day]', 'in UTC, as 2026-01-31', new Date().toISOString().slice(0, 10))
+    .addOption(configOption())
+    .option('-n, --limit <count>', 'how many', wholeNumber, 100)
+    .action((day: string, options: { config: string; limit: number }) =>
+      reading(options.config, async ({ sessions }) => {
+        const refusals = await sessions.refusals(day, options.limit)
+        const rows = refusals.map((refusal) => [
+          refusal.at,
+          refusal.target,
+          refusal.client.address ?? '',
+          `${refusal.code}: ${refusal.message}`,
+        ])
+        for (const line of table([['AT', 'TARGET', 'FROM', 'WHY'], ...rows])) terminal.print(line)
+      }),
+    )
+
+  command
+    .command('show')
+    .description('Replay a session: who, what was asked, decided and answered')
+    .argument('<id>', 'the session')
+    .addOption(configOption())
+    .action((id: string, options: { config: string }) =>
+      reading(options.config, async ({ sessions }) => {
+        let events = 0
+        for await (const text of sessions.read(id)) {
+          events++
+          const event = unseal(text)?.event
+          for (const line of event ? replay(event) : ['', 'An event that cannot be read'])
+            terminal.print(line)
+        }
+        if (events === 0) throw new CommandError(`Cannot show session: no session "${id}" was recorded`)
+      }),
+    )
+
+  command
+    .command('verify')
+    .description('Prove that recordings were not changed, cut or reordered')
+    .argument('[id]', 'the session')
+    .option('--all', 'every session; those that are not closed yet are told apart')
+    .option('--key <file...>', 'public keys (PEM) that may have signed, beside the present one')
+    .addOption(configOption())
+    .addHelpText(
+      'after',
+      '\nThe exit code is 0 when the session is intact, or, with --all, when none is broken.',
+    )
+    .action((id: string | undefined, options: { config: string; all?: true; key?: string[] }) =>
+      reading(options.config, async ({ sessions, publicKey }) => {
+        if ((id === undefined) === (options.all === undefined)) {
+          throw new CommandError('Cannot verify: name one session, or say --all')
+        }
+        const publicKeys = [await publicKey(), ...(await Promise.all((options.key ?? []).map(readKey)))]
+        const ids = id === undefined ? (await sessions.list(everySession)).map((session) => session.id) : [id]
+        const counts = { intact: 0, broken: 0, open: 0 }
+        for (const session of ids) {
+          const verification = await verify({ session, events: sessions.read(session), publicKeys })
+          const verdict = verdictOf(verification)
+          counts[verdict]++
+          terminal.print(`${signs[verdict]} ${session}: ${verification.summary}`)
+        }
+        if (id === undefined) {
+          terminal.print(`${counts.intact} intact, ${counts.open} not closed, ${counts.broken} broken`)
+        }
+        if (counts.broken > 0 || (id !== undefined && counts.open > 0)) {
+          throw new CommandError('Cannot vouch for every recording')
+        }
+      }),
+    )
+
+  return command
+
+  async function reading(file: string, work: (opened: Opened) => Promise<void>): Promise<void> {
+    const config = await readConfig(file, { files: nodeFiles, env: terminal.env })
+    const store = await openStore(config.store, nodeFiles)
+    try {
+      await work({
+        sessions: recordedSessions(store),
+        publicKey: async () => signer((await keys(config, nodeFiles)).signing).publicKey,
+      })
+    } finally {
+      await store.close()
+    }
+  }
+}
+
+const heading = ['SESSION', 'OPENED', 'AGENT', 'TARGET', 'OPERATIONS', 'END']
+
+function summary({ id, opened, closed }: RecordedSession): string[] {
+  return [
+    id,
+    opened?.at.slice(0, 19).replace('T', ' ') ?? '?',
+    opened?.principal.subject ?? '?',
+    opened ? `${opened.target.name} (${opened.protocol})` : '?',
+    closed ? String(closed.counts.operations) : '',
+    closed?.reason ?? 'not closed',
+  ]
+}
+
+const signs = { intact: '✓', broken: '✗', open: '?' } as const
+
+/** A session that still runs looks like one whose end was cut off: it is told, and not taken for a proof. */
+function verdictOf({ isIntact, findings }: Verification): keyof typeof signs {
+  if (isIntact) return 'intact'
+  return findings.every(({ kind }) => kind === 'open') ? 'open' : 'broken'
+}
+
+async function readKey(file: string): Promise<string> {
+  return new TextDecoder().decode(await nodeFiles.read(file, maximumKeyBytes))
+}
+
+function wholeNumber(text: string): number {
+  const number = Number(text)
+  if (Number.isInteger(number) && number > 0) return number
+  throw new InvalidArgumentError('It must be a whole number.')
+}

@@ -1,0 +1,18 @@
+/** What commands need of the process that they run in. @module */
+import type { Runtime } from '../main.ts'
+
+export interface Terminal {
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Writes a line to standard output. */
+  print(line: string): void
+  /** Calls back at every SIGINT and SIGTERM, which then no longer end the process. */
+  onInterrupt(listener: () => void): void
+  exit(code: number): void
+  /** What the gateway runs on here. */
+  runtime(): Promise<Runtime>
+}
+
+/** A command could not do what it was asked: its message is all that the user needs to see. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError'
+}

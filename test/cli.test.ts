@@ -1,0 +1,407 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { decodeJwt } from 'jose'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { stringify } from 'yaml'
+import { readConfig } from '../gateway/config.ts'
+import { keys } from '../gateway/config-keys.ts'
+import { openStore } from '../gateway/config-store.ts'
+import { recorder } from '../gateway/recordings/recorder.ts'
+import { signer } from '../gateway/recordings/signer.ts'
+import { nodeFiles } from '../gateway/runtime/node-files.ts'
+import { runtimeCommand } from './support/spawn-gateway.ts'
+import { type Idp, startIdp } from './support/start-idp.ts'
+import { type PostgresServer, startPostgres } from './support/start-postgres.ts'
+
+const root = join(import.meta.dirname, '..')
+const log = { debug() {}, info() {}, warn() {}, error() {} }
+let folder: string
+let idp: Idp
+let database: PostgresServer
+let api: Server
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sluice-cli-'))
+  ;[idp, database] = await Promise.all([
+    startIdp({ clients: [{ id: 'reporting', secret: 'the client secret', groups: ['analysts'] }] }),
+    startPostgres(),
+  ])
+  api = createServer((request, response) => {
+    response.writeHead(request.headers.authorization === 'Bearer good' ? 200 : 401).end()
+  }).listen(0, '127.0.0.1')
+  await once(api, 'listening')
+})
+
+afterAll(async () => {
+  await Promise.all([idp.stop(), database.stop(), rm(folder, { recursive: true })])
+  api.close()
+})
+
+interface Outcome {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+async function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
+  const child = spawn(command, args, { cwd: folder, env: { PATH: process.env.PATH, HOME: folder, ...env } })
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close'),
+  ])
+  return { code, stdout, stderr }
+}
+
+function sluice(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  runtime: 'node' | 'deno' = 'node',
+): Promise<Outcome> {
+  const [command, ...flags] = runtimeCommand(runtime)
+  return run(command, [...flags, join(root, 'gateway/cli.ts'), ...args], env)
+}
+
+/** Writes a configuration for the real servers, with what a test wants to be different. */
+async function configured(name: string, change: object = {}): Promise<string> {
+  const file = join(folder, `${name}.yaml`)
+  const config = {
+    listen: { http: {} },
+    identity: { issuers: [{ issuer: idp.issuer, audience: 'sluice' }] },
+    policy: { bundle: join(root, 'bundle') },
+    store: { sqlite: { path: `${name}/sluice.db` } },
+    targets: [databaseTarget({}), apiTarget({})],
+    ...change,
+  }
+  await writeFile(file, stringify(config))
+  return file
+}
+
+function databaseTarget(change: object) {
+  const { host, port, database: name, user } = database
+  return {
+    name: 'shop',
+    kind: 'postgres',
+    host,
+    port,
+    database: name,
+    user,
+    password: 'env:DB_PASSWORD',
+    ...change,
+  }
+}
+
+function apiTarget(change: object) {
+  const url = `http://127.0.0.1:${(api.address() as AddressInfo).port}`
+  return { name: 'shop-api', kind: 'http', url, credential: { value: 'env:API_KEY' }, ...change }
+}
+
+const secrets = () => ({ DB_PASSWORD: database.password, API_KEY: 'Bearer good' })
+
+describe.each(['node', 'deno'] as const)('on %s', (runtime) => {
+  test('help says what can be done, with examples', async () => {
+    const { code, stdout } = await sluice(['--help'], {}, runtime)
+
+    expect(code).toBe(0)
+    for (const word of ['serve', 'check', 'sessions', 'token', 'Examples:']) expect(stdout).toContain(word)
+  })
+
+  test('check says in words that everything can be used', async () => {
+    const config = await configured(`good-${runtime}`)
+
+    const { code, stdout, stderr } = await sluice(['check', '--config', config], secrets(), runtime)
+
+    expect(stderr).toBe('')
+    expect(stdout.trimEnd().split('\n')).toEqual([
+      `✓ configuration: ${config} can be used`,
+      expect.stringMatching(/^✓ policy .*: revision \S+ can decide$/),
+      '✓ store sqlite: answers',
+      `✓ issuer ${idp.issuer}: its keys can be read`,
+      `✓ target shop: "${database.user}" can sign in to database "${database.database}"`,
+      '✓ target shop-api: answers 200',
+    ])
+    expect(code).toBe(0)
+  })
+})
+
+describe('check', () => {
+  test('says what is wrong with each part, and fails', async () => {
+    const config = await configured('bad', {
+      identity: { issuers: [{ issuer: 'http://127.0.0.1:9', audience: 'sluice' }] },
+      policy: { bundle: './nothing' },
+      targets: [databaseTarget({}), databaseTarget({ name: 'gone', database: 'gone' }), apiTarget({})],
+    })
+
+    const { code, stdout, stderr } = await sluice(['check', '-c', config], {
+      DB_PASSWORD: 'hunter-two',
+      API_KEY: 'Bearer bad',
+    })
+
+    expect(stdout).toMatch(/✗ policy .*nothing: .*does not exist/)
+    expect(stdout).toMatch(/✗ issuer http:\/\/127.0.0.1:9: Cannot read issuer/)
+    expect(stdout).toMatch(
+      /✗ target shop: Cannot connect to target "shop" \(.*password authentication failed/,
+    )
+    expect(stdout).toMatch(/✗ target shop-api: it answers 401: the credential is not good/)
+    expect(stdout).toMatch(/✓ store sqlite/)
+    expect(stderr).toBe('Cannot serve: 5 of 7 checks failed\n')
+    expect(`${stdout}${stderr}`).not.toContain('hunter-two')
+    expect(code).toBe(1)
+  })
+
+  test('says every problem of the configuration', async () => {
+    const config = await configured('typo', { targts: [] })
+
+    const { code, stderr } = await sluice(['check', '-c', config], { DB_PASSWORD: 'x' })
+
+    expect(stderr).toBe(
+      'Cannot read configuration: 2 problems\n' +
+        '  "targts" is not a known key\n' +
+        '  "targets[1].credential.value" refers to the environment variable "API_KEY", which is not set\n',
+    )
+    expect(code).toBe(1)
+  })
+})
+
+describe('sessions', () => {
+  let config: string
+  beforeAll(async () => {
+    config = await configured('recorded')
+    await record(config)
+  })
+
+  test('are listed with who was where', async () => {
+    const { stdout, code } = await sluice(['sessions', 'list', '-c', config], secrets())
+
+    const [heading, ...lines] = stdout.trimEnd().split('\n')
+    expect(heading).toMatch(/^SESSION +OPENED +AGENT +TARGET +OPERATIONS +END$/)
+    expect(lines).toEqual([
+      expect.stringMatching(/^session-2 +2026-01-01 00:00:00 +reporting +shop \(postgres\) +not closed$/),
+      expect.stringMatching(/^session-1 +2026-01-01 00:00:00 +reporting +shop \(postgres\) +1 +agent left$/),
+    ])
+    expect(code).toBe(0)
+  })
+
+  test('are replayed: who, what was asked, decided and answered', async () => {
+    const { stdout } = await sluice(['sessions', 'show', 'session-1', '-c', config], secrets())
+
+    expect(stdout).toBe(`Session session-1
+  agent     reporting (https://idp.example)
+  groups    analysts
+  acting    alice
+  target    shop (postgres)
+  client    192.0.2.1, psql
+  opened    2026-01-01T00:00:00.000Z
+
+00:00:00.000  SELECT id, name FROM customers
+              allowed: analysts may read
+              masked: public.customers.name (partial)
+              SELECT 2, 2 rows, 60 bytes
+                id  name
+                1   \u{fffd}[31mred
+                2   NULL
+
+Closed 2026-01-01T00:00:00.000Z: agent left (1 operations, 0 errors, 2 rows)
+`)
+  })
+
+  test('that nobody knows are an error', async () => {
+    const { stderr, code } = await sluice(['sessions', 'show', 'nobody', '-c', config], secrets())
+
+    expect(stderr).toBe('Cannot show session: no session "nobody" was recorded\n')
+    expect(code).toBe(1)
+  })
+
+  test('are proven to be as they were written, and those that still run are told apart', async () => {
+    const one = await sluice(['sessions', 'verify', 'session-1', '-c', config], secrets())
+    const all = await sluice(['sessions', 'verify', '--all', '-c', config], secrets(), 'deno')
+    const open = await sluice(['sessions', 'verify', 'session-2', '-c', config], secrets())
+
+    expect(one).toMatchObject({ code: 0, stdout: expect.stringMatching(/^✓ session-1: intact: /) })
+    expect(all).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/1 intact, 1 not closed, 0 broken\n$/),
+    })
+    expect(open).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/^\? session-2: the recording is not closed/),
+    })
+  })
+
+  test('that were changed are found out', async () => {
+    const other = await configured('tampered')
+    await record(other)
+    await run(process.execPath, [
+      '-e',
+      `new (require('node:sqlite').DatabaseSync)('tampered/sluice.db').exec("UPDATE events SET body = replace(body, 'customers', 'suppliers')")`,
+    ])
+
+    const { code, stdout, stderr } = await sluice(['sessions', 'verify', '--all', '-c', other], secrets())
+
+    expect(stdout).toMatch(/✗ session-1: event 1 was changed/)
+    expect(stderr).toBe('Cannot vouch for every recording\n')
+    expect(code).toBe(1)
+  })
+
+  test('must be named, or all be meant', async () => {
+    const { code, stderr } = await sluice(['sessions', 'verify', '-c', config], secrets())
+
+    expect(stderr).toBe('Cannot verify: name one session, or say --all\n')
+    expect(code).toBe(1)
+  })
+})
+
+describe('token', () => {
+  const args = () => ['token', '--issuer', idp.issuer, '--client', 'reporting']
+
+  test('is an access token for the client', async () => {
+    const { stdout } = await sluice(args(), { SLUICE_CLIENT_SECRET: 'the client secret' })
+
+    expect(decodeJwt(stdout.trim())).toMatchObject({ sub: 'reporting', aud: 'sluice', groups: ['analysts'] })
+  })
+
+  test.each([
+    ['a wrong secret', { SLUICE_CLIENT_SECRET: 'hunter-two' }, [], /^Cannot get token: the issuer says "/],
+    ['no secret', {}, [], /^Cannot get token: the environment variable "SLUICE_CLIENT_SECRET" is not set/],
+    [
+      'an issuer in plain text',
+      { SLUICE_CLIENT_SECRET: 'x' },
+      ['--issuer', 'http://idp.example'],
+      /must use https/,
+    ],
+    [
+      'an issuer that is down',
+      { SLUICE_CLIENT_SECRET: 'x' },
+      ['--issuer', 'http://127.0.0.1:9'],
+      /gave no answer/,
+    ],
+  ])('is not given for %s', async (_, env, more, message) => {
+    const { code, stdout, stderr } = await sluice([...args(), ...more], env)
+
+    expect([code, stdout]).toEqual([1, ''])
+    expect(stderr).toMatch(message)
+    expect(stderr).not.toContain('hunter-two')
+  })
+})
+
+describe('the installed command', () => {
+  test('hands over from an old Node to the one that npm installed', async () => {
+    // Any Node that says it is 20: what matters is that the gateway then runs in another one.
+    const old = join(folder, 'old.mjs')
+    await writeFile(old, `Object.defineProperty(process.versions, 'node', { value: '20.0.0' })`)
+
+    const { code, stdout } = await run(process.execPath, [
+      '--import',
+      old,
+      join(root, 'bin/sluice.js'),
+      'schema',
+    ])
+
+    expect(JSON.parse(stdout)).toMatchObject({ title: 'Sluice configuration' })
+    expect(code).toBe(0)
+  })
+
+  test('runs at once on a new one', async () => {
+    const PATH = [join(root, 'node_modules/.bin'), process.env.PATH].join(delimiter)
+
+    const { code, stdout } = await run(join(root, 'bin/sluice.js'), ['--help'], { PATH })
+
+    expect(stdout).toMatch(/^Usage: sluice /)
+    expect(code).toBe(0)
+  })
+})
+
+/** Two sessions as the gateway records them; the second one never ends. */
+async function record(file: string): Promise<void> {
+  const config = await readConfig(file, { files: nodeFiles, env: secrets() })
+  const store = await openStore(config.store, nodeFiles)
+  const now = () => Date.UTC(2026, 0, 1)
+  const { signing } = await keys(config, nodeFiles)
+  const recordings = recorder({ store, signer: signer(signing), now, log })
+  for (const id of ['session-1', 'session-2']) {
+    const session = recordings.open({
+      id,
+      protocol: 'postgres',
+      target: { name: 'shop', kind: 'postgres', labels: {} },
+      client: { address: '192.0.2.1', application: 'psql', user: 'reporting' },
+      startedAt: new Date(now()),
+      principal: {
+        subject: 'reporting',
+        issuer: 'https://idp.example',
+        groups: ['analysts'],
+        claims: {},
+        actors: ['alice'],
+        expiresAt: now() + 60_000,
+      },
+    })
+    await session.append()
+    if (id === 'session-2') break
+    await session.append(
+      {
+        kind: 'operation',
+        operation: 'o1',
+        protocol: 'sql',
+        action: 'execute',
+        text: 'SELECT id, name FROM customers',
+        read_only: true,
+        facts: {
+          status: 'known',
+          problems: [],
+          statements: 1,
+          commands: ['select'],
+          relations: [],
+          columns: [],
+          functions: [],
+          settings: [],
+          has_where: false,
+        },
+      },
+      {
+        kind: 'decision',
+        operation: 'o1',
+        effect: 'allow',
+        reasons: ['analysts may read'],
+        masks: [{ kind: 'column', field: 'public.customers.name', with: 'partial' }],
+      },
+      {
+        kind: 'result',
+        operation: 'o1',
+        status: 'complete',
+        summary: ['SELECT 2'],
+        rows: 2,
+        bytes: 60,
+        columns: [
+          { name: 'id', type: 23, format: 'text' },
+          { name: 'name', type: 25, format: 'text' },
+        ],
+        excerpt: {
+          base64: Buffer.concat([row('1', '\u001b[31mred'), row('2', undefined)]).toString('base64'),
+        },
+      },
+    )
+    await session.close('agent left')
+  }
+  await store.close()
+}
+
+/** A DataRow message. */
+function row(...values: (string | undefined)[]): Buffer {
+  const cells = values.map((value) => {
+    const bytes = Buffer.from(value ?? '')
+    const length = Buffer.alloc(4)
+    length.writeInt32BE(value === undefined ? -1 : bytes.length)
+    return Buffer.concat([length, bytes])
+  })
+  const body = Buffer.concat(cells)
+  const head = Buffer.alloc(7)
+  head.write('D')
+  head.writeInt32BE(6 + body.length, 1)
+  head.writeInt16BE(values.length, 5)
+  return Buffer.concat([head, body])
+}
