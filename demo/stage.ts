@@ -19,8 +19,8 @@ export interface Stage {
   readonly configFile: string
   /** The CI contractor's password of old, to show what the account may do by itself. */
   readonly ciPassword: string
-  /** Runs `sluice` with the gateway's configuration. */
-  sluice(...args: string[]): Promise<string>
+  /** Runs a `sluice` command against this gateway. @returns what it prints */
+  sluice(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<string>
   stop(): Promise<void>
 }
 
@@ -52,8 +52,8 @@ export async function startStage(directory: string): Promise<Stage> {
   started.defer(() => shopApi.stop())
   const idp = await startIdp({ port: ports.idp, clients: [...agents, ...people] })
   started.defer(() => idp.stop())
-  const readyUrl = `http://127.0.0.1:${ports.httpDoor}/readyz`
-  const gateway = await spawnGateway({ runtime, config: configFile, readyUrl })
+  const httpUrl = `http://127.0.0.1:${ports.httpDoor}`
+  const gateway = await spawnGateway({ runtime, config: configFile, readyUrl: `${httpUrl}/readyz` })
   started.defer(async () => {
     await gateway.stop()
   })
@@ -64,10 +64,12 @@ export async function startStage(directory: string): Promise<Stage> {
     idp,
     configFile,
     ciPassword: passwords.ci_contractor,
-    sluice(...args) {
+    sluice(args, env = {}) {
       const [command, ...flags] = runtimeCommand(runtime)
       const cli = join(import.meta.dirname, '../gateway/cli.ts')
-      return runCommand(command, [...flags, cli, ...args, '--config', configFile])
+      return runCommand(command, [...flags, cli, ...args], {
+        env: { ...process.env, SLUICE_CONFIG: configFile, SLUICE_URL: httpUrl, ...env },
+      })
     },
     stop: () => running.disposeAsync(),
   }

@@ -1,4 +1,4 @@
-import type { Agent } from './agents.ts'
+import { type Agent, agents } from './agents.ts'
 import { clients } from './clients.ts'
 import type { Stage } from './stage.ts'
 import type { Terminal } from './terminal.ts'
@@ -76,24 +76,98 @@ export async function tour(stage: Stage, terminal: Terminal): Promise<boolean> {
     'The same masks, in JSON.',
   )
 
+  terminal.step(6, 'A cleanup waits for a person')
+  terminal.say(
+    'Deleting is more than policy gives away. The statement is held until a database administrator agrees.',
+  )
+  const asked = Promise.withResolvers<void>()
+  const cleanup = ask(
+    'cleanup-agent',
+    ["DELETE FROM carts WHERE updated_at < '2026-01-01'"],
+    'shop',
+    (text) => {
+      if (text.includes('NOTICE')) asked.resolve()
+    },
+  )
+  await Promise.race([asked.promise, cleanup])
+  const dana = { SLUICE_TOKEN: await stage.idp.token({ client: 'dana' }) }
+  const pending = await sluice('dana', ['approvals', 'list'], dana)
+  const [approval = ''] = /^\S+(?= +pending)/m.exec(pending) ?? []
+  verdict(/DELETE FROM carts/.test(pending), 'Dana sees who wants what, where and why, and says yes:')
+  await sluice('dana', ['approvals', 'approve', approval, '--comment', 'old carts, agreed'], dana)
+  const cleaned = await cleanup
+  verdict(
+    /^DELETE \d+/m.test(cleaned),
+    'The statement that waited has run, once. Asked again, it would wait again.',
+  )
+
+  terminal.step(7, 'All of it is on record')
+  const sessions = await settledSessions()
+  terminal.command('dana', 'npx sluice sessions list')
+  terminal.output(sessions)
+  verdict(
+    agents.every(({ id }) => sessions.includes(id)),
+    'Every session, with who it was.',
+  )
+  const [cleanupSession = ''] = /^\S+(?=.*cleanup-agent)/m.exec(sessions) ?? []
+  const replayed = await sluice('dana', ['sessions', 'show', cleanupSession])
+  verdict(
+    /approved by dana/.test(replayed),
+    'What was asked, decided, approved and answered; a mask is a mask here too.',
+  )
+  const verified = await sluice('dana', ['sessions', 'verify', '--all'])
+  verdict(
+    /✓/.test(verified) && !/✗/.test(verified),
+    'A chain of hashes with a signed end: any change would show.',
+  )
+
   return results.every((isAsExpected) => isAsExpected)
 
-  async function ask(agent: Agent, statements: readonly string[], target = 'shop'): Promise<string> {
+  async function sluice(
+    who: string,
+    args: readonly string[],
+    env?: Readonly<Record<string, string>>,
+  ): Promise<string> {
+    terminal.command(
+      who,
+      ['npx sluice', ...args.map((word) => (word.includes(' ') ? `"${word}"` : word))].join(' '),
+    )
+    const output = await stage.sluice(args, env)
+    terminal.output(output)
+    return output
+  }
+
+  /** A recording is closed shortly after its client has left. */
+  async function settledSessions(): Promise<string> {
+    for (let attempt = 1; ; attempt++) {
+      const list = await stage.sluice(['sessions', 'list'])
+      if (!/\(postgres\).*not closed/.test(list) || attempt === 20) return list
+    }
+  }
+
+  async function ask(
+    agent: Agent,
+    statements: readonly string[],
+    target = 'shop',
+    onOutput?: (text: string) => void,
+  ): Promise<string> {
     const token = await stage.idp.token({ client: agent })
-    return client({ port: postgresDoor, database: target, user: agent }, token, statements)
+    return client({ port: postgresDoor, database: target, user: agent }, token, statements, onOutput)
   }
 
   async function client(
     login: { readonly port: number; readonly database: string; readonly user: string },
     password: string,
     statements: readonly string[],
+    onOutput = (_: string) => {},
   ): Promise<string> {
     terminal.command(login.user, sqlLine(login, statements))
     let output = ''
     await sql({ ...login, password }, statements, (text) => {
       output += text
+      terminal.output(text)
+      onOutput(text)
     })
-    terminal.output(output)
     return output
   }
 
