@@ -1,9 +1,11 @@
 /**
- * Finds what the tests need beside npm's packages, and installs it where that takes no more than apt.
+ * Finds what the tests need beside npm's packages, and installs it where that takes no more than apt and Go.
  * `node scripts/setup.ts` does only this.
  */
 import { spawnSync } from 'node:child_process'
+import { dirname } from 'node:path'
 import { findPostgres, isOnPath } from '../test/support/find-postgres.ts'
+import { findOpa } from './opa.ts'
 
 const needed = [
   { package: 'postgresql', isThere: () => findPostgres() !== undefined },
@@ -16,7 +18,18 @@ const needed = [
 ]
 
 /** @throws Error with the command to run when something is missing that cannot be installed from here */
-export function setup(): void {
+export async function setup(): Promise<void> {
+  installPackages()
+  // Found at once, or built first.
+  const notice = setTimeout(() => console.log('Building the OPA compiler, once: it takes minutes'), 2_000)
+  try {
+    await findOpa(dirname(import.meta.dirname))
+  } finally {
+    clearTimeout(notice)
+  }
+}
+
+function installPackages(): void {
   const missing = needed.filter(({ isThere }) => !isThere()).map((need) => need.package)
   if (missing.length === 0) return
 
@@ -45,7 +58,7 @@ function runs(command: string, ...args: string[]): boolean {
 
 if (import.meta.main) {
   try {
-    setup()
+    await setup()
   } catch (error) {
     console.error(error instanceof Error ? error.message : error)
     process.exitCode = 1
