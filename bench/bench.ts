@@ -1,0 +1,199 @@
+/**
+ * What Sluice costs, beside what else could stand in its place, on this machine, now.
+ *
+ *     npm run bench                                     everything, about eight minutes
+ *     npm run bench -- --quick                          less of everything, under two minutes
+ *     npm run bench -- --only prepared --clients 1 --seconds 5 --rounds 3
+ *     npm run bench -- --only prepared --clients 1 --paths sluice-sqlite --profile
+ *
+ * Runs alternate between the paths; a ratio is the median of the ratios round by round. Numbers of one machine
+ * say little about another, ratios more. docs/performance.md explains what is measured.
+ *
+ * @module
+ */
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import * as os from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { cpuProfile } from './cpu-profile.ts'
+import { decisions } from './decisions.ts'
+import { idleSession } from './idle-sessions.ts'
+import { alternate, type Bar, type Measurement } from './measurement.ts'
+import { pgbench } from './pgbench.ts'
+import { readRows } from './read-rows.ts'
+import { summary, table, verdicts } from './report.ts'
+import { type PathName, type Paths, pathNames, startPaths } from './start-paths.ts'
+import { wrk } from './wrk.ts'
+
+const cases = ['memory', 'prepared', 'simple', 'rows', 'http', 'decision'] as const
+type Case = (typeof cases)[number]
+
+interface Options {
+  readonly only: readonly Case[]
+  readonly paths: readonly PathName[]
+  readonly clients: readonly number[]
+  readonly seconds: number
+  readonly rounds: number
+  readonly runtime: 'node' | 'deno'
+  readonly profile: boolean
+}
+
+const resultsFolder = join(import.meta.dirname, 'results')
+
+async function main(): Promise<void> {
+  const options = parseOptions()
+  await mkdir(resultsFolder, { recursive: true })
+  const started = new Date()
+  const name = started.toISOString().replaceAll(/[:.]/g, '-')
+  const profiles = join(resultsFolder, name)
+  const loadBefore = os.loadavg()
+
+  const paths = await startPaths({
+    names: options.paths,
+    runtime: options.runtime,
+    gatewayEnv: options.profile ? { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profiles}` } : {},
+  })
+  const measurements: Measurement[] = []
+  try {
+    for (const run of options.only) {
+      for await (const measurement of measure[run](paths, options)) {
+        console.log(`${table(measurement)}\n`)
+        measurements.push(measurement)
+      }
+    }
+  } finally {
+    await paths.stop()
+  }
+
+  const file = join(resultsFolder, `${name}.json`)
+  const machine = { cpu: os.cpus()[0]?.model, cores: os.cpus().length, loadBefore, loadAfter: os.loadavg() }
+  const result = { started, options, machine, measurements: measurements.map(summary) }
+  await writeFile(file, `${JSON.stringify(result, null, 2)}\n`)
+  console.log(
+    `${options.rounds} rounds on ${machine.cores} × ${machine.cpu}, load ${loadBefore[0]?.toFixed(1)} before`,
+  )
+  console.log(`Wrote ${file}`)
+  if (options.profile) {
+    for (const profile of await readdir(profiles)) console.log(await cpuProfile(join(profiles, profile)))
+  }
+  if (measurements.flatMap(verdicts).some(({ isMet }) => !isMet)) process.exitCode = 1
+}
+
+const sluices = ['sluice-sqlite', 'sluice-redis'] as const
+
+/** Issue 2, section 4: the first bars. */
+const preparedBars: readonly Bar[] = sluices.map((subject) => ({ subject, of: 'pgbouncer', atLeast: 0.45 }))
+const rowBars: readonly Bar[] = sluices.map((subject) => ({ subject, of: 'direct', atLeast: 0.85 }))
+
+const measure: Record<Case, (paths: Paths, options: Options) => AsyncGenerator<Measurement>> = {
+  async *memory({ postgres }) {
+    const between = postgres.flatMap((path) => (path.pid === undefined ? [] : [{ ...path, pid: path.pid }]))
+    yield {
+      title: 'memory of an idle PostgreSQL session',
+      unit: 'KiB',
+      // Once: a second time would find the memory that the first has left behind.
+      samples: await alternate(between, 1, idleSession),
+      baselines: [],
+      bars: [],
+    }
+  },
+
+  prepared: (paths, options) => pgbenchRuns('prepared', paths, options),
+
+  simple: (paths, options) => pgbenchRuns('simple', paths, options),
+
+  async *rows({ postgres }, { rounds }) {
+    yield {
+      title: '2 million rows to psql, unmasked',
+      unit: 'rows/s',
+      samples: await alternate(postgres, rounds, readRows),
+      baselines: ['direct', 'pgbouncer'],
+      bars: rowBars,
+    }
+  },
+
+  async *http({ http }, { rounds, seconds }) {
+    await alternate(http, 1, (path) => wrk(path, 1))
+    yield {
+      title: 'wrk, small JSON body, 32 connections',
+      unit: 'requests/s',
+      samples: await alternate(http, rounds, (path) => wrk(path, seconds)),
+      baselines: ['direct', 'nginx'],
+      bars: [],
+    }
+  },
+
+  async *decision(_, { rounds }) {
+    yield {
+      title: 'one decision of the shipped policy',
+      unit: 'µs',
+      samples: await decisions(rounds),
+      baselines: [],
+      bars: [],
+    }
+  },
+}
+
+async function* pgbenchRuns(
+  mode: 'prepared' | 'simple',
+  { postgres }: Paths,
+  { clients, seconds, rounds }: Options,
+): AsyncGenerator<Measurement> {
+  await alternate(postgres, 1, (path) => pgbench(path, { mode, clients: 1, seconds: 1 }))
+  for (const count of clients) {
+    yield {
+      title: `pgbench ${mode}, ${count} client${count === 1 ? '' : 's'}`,
+      unit: 'transactions/s',
+      samples: await alternate(postgres, rounds, (path) => pgbench(path, { mode, clients: count, seconds })),
+      baselines: ['direct', 'pgbouncer'],
+      bars: mode === 'prepared' && count === 1 ? preparedBars : [],
+    }
+  }
+}
+
+function parseOptions(): Options {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', default: cases.join() },
+      paths: { type: 'string', default: pathNames.join() },
+      clients: { type: 'string' },
+      seconds: { type: 'string' },
+      rounds: { type: 'string' },
+      runtime: { type: 'string', default: 'node' },
+      quick: { type: 'boolean', default: false },
+      profile: { type: 'boolean', default: false },
+    },
+  })
+  const standard = values.quick
+    ? { clients: '1,8', seconds: '1', rounds: '3' }
+    : { clients: '1,8,32', seconds: '2', rounds: '5' }
+  const { clients, seconds, rounds } = { ...standard, ...values }
+  return {
+    only: chosen('only', values.only, cases),
+    paths: chosen('paths', values.paths, pathNames),
+    clients: clients.split(',').map((count) => positive('clients', count)),
+    seconds: positive('seconds', seconds),
+    rounds: positive('rounds', rounds),
+    runtime: chosen('runtime', values.runtime, ['node', 'deno'])[0] ?? 'node',
+    profile: values.profile,
+  }
+}
+
+function chosen<Name extends string>(option: string, list: string, known: readonly Name[]): Name[] {
+  return list.split(',').map((wanted) => {
+    const found = known.find((name) => name === wanted)
+    if (!found)
+      throw new Error(`Cannot run benchmark: --${option} must be of ${known.join(', ')}, got "${wanted}"`)
+    return found
+  })
+}
+
+function positive(option: string, text: string): number {
+  const number = Number(text)
+  if (!Number.isInteger(number) || number < 1) {
+    throw new Error(`Cannot run benchmark: --${option} must be a whole number from 1 on, got "${text}"`)
+  }
+  return number
+}
+
+await main()

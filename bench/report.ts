@@ -1,0 +1,72 @@
+import { type Bar, type Measurement, median, ratio, spread } from './measurement.ts'
+
+/** A measurement with everything that follows from it, for the JSON file. */
+export function summary(measurement: Measurement) {
+  const { title, unit, samples, baselines } = measurement
+  return {
+    title,
+    unit,
+    results: samples.map(({ subject, values }) => ({
+      subject,
+      median: median(values),
+      spread: spread(values),
+      ratios: Object.fromEntries(
+        baselines.map((baseline) => [baseline, ratio(measurement, subject, baseline)]),
+      ),
+      values,
+    })),
+    bars: verdicts(measurement),
+  }
+}
+
+export interface Verdict extends Bar {
+  readonly ratio: number
+  readonly isMet: boolean
+}
+
+/** What became of the bars; one whose subjects were not measured says nothing. */
+export function verdicts(measurement: Measurement): readonly Verdict[] {
+  return measurement.bars.flatMap((bar) => {
+    const reached = ratio(measurement, bar.subject, bar.of)
+    return reached === undefined ? [] : [{ ...bar, ratio: reached, isMet: reached >= bar.atLeast }]
+  })
+}
+
+/** A measurement as a table for people. */
+export function table(measurement: Measurement): string {
+  const { title, unit, samples } = measurement
+  const baselines = measurement.baselines.filter((name) => samples.some(({ subject }) => subject === name))
+  const bars = verdicts(measurement)
+  const rows = samples.map(({ subject, values }) => [
+    subject,
+    count(median(values)),
+    ...baselines.map((baseline) => ratio(measurement, subject, baseline)?.toFixed(2) ?? ''),
+    values.length > 1 ? `${Math.round(spread(values) * 100)} %` : '',
+    bars
+      .filter((bar) => bar.subject === subject)
+      .map(sentence)
+      .join(', '),
+  ])
+  const lines = [[title, unit, ...baselines.map((baseline) => `of ${baseline}`), 'spread', ''], ...rows]
+  const widths =
+    lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? []
+  return lines
+    .map((line) =>
+      line
+        .map((cell, column) => {
+          const isText = column === 0 || column === line.length - 1
+          return isText ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)
+        })
+        .join('   ')
+        .trimEnd(),
+    )
+    .join('\n')
+}
+
+function sentence({ of, atLeast, isMet }: Verdict): string {
+  return `bar: ${atLeast} of ${of}, ${isMet ? 'met' : 'MISSED'}`
+}
+
+function count(value: number): string {
+  return value < 1000 ? value.toPrecision(3) : Math.round(value).toLocaleString('en')
+}

@@ -1,0 +1,110 @@
+import { startIdp } from '../test/support/start-idp.ts'
+import { startRedis } from '../test/support/start-redis.ts'
+import { libpqEnvironment, startDatabase } from './start-database.ts'
+import { startNginxProxy, startOrigin } from './start-nginx.ts'
+import { startPgbouncer } from './start-pgbouncer.ts'
+import { startRelay } from './start-relay.ts'
+import { startSluice } from './start-sluice.ts'
+
+export const pathNames = ['direct', 'pgbouncer', 'nginx', 'relay', 'sluice-sqlite', 'sluice-redis'] as const
+
+export type PathName = (typeof pathNames)[number]
+
+/** A way to the database. */
+export interface PostgresPath {
+  readonly name: PathName
+  /** Tells libpq how to connect. */
+  readonly env: Readonly<Record<string, string>>
+  /** Of what stands in the way; `undefined` when nothing does. */
+  readonly pid: number | undefined
+}
+
+/** A way to the HTTP API. */
+export interface HttpPath {
+  readonly name: PathName
+  readonly url: string
+  readonly token: string
+}
+
+export interface Paths {
+  readonly postgres: readonly PostgresPath[]
+  readonly http: readonly HttpPath[]
+  stop(): Promise<void>
+}
+
+export interface PathOptions {
+  readonly names: readonly PathName[]
+  readonly runtime: 'node' | 'deno'
+  /** Environment of the gateways. */
+  readonly gatewayEnv: Readonly<Record<string, string>>
+}
+
+/** Longer than any benchmark: a session ends with its token. */
+const tokenSeconds = 4 * 3600
+
+/** A database, an API behind HTTP, and the ways to them, each in processes of its own. */
+export async function startPaths({ names, runtime, gatewayEnv }: PathOptions): Promise<Paths> {
+  await using started = new AsyncDisposableStack()
+  const keep = <Started extends { stop(): Promise<unknown> }>(running: Started): Started => {
+    started.defer(async () => void (await running.stop()))
+    return running
+  }
+
+  const database = keep(await startDatabase())
+  const origin = keep(await startOrigin())
+  const idp = keep(await startIdp())
+  const [reporting, support] = await Promise.all(
+    ['reporting', 'support'].map((group) =>
+      idp.token({ client: `${group}-agent`, groups: [group], expiresIn: tokenSeconds }),
+    ),
+  )
+  if (!reporting || !support) throw new Error('Cannot start paths: the IdP gave no token')
+
+  const postgres: PostgresPath[] = []
+  const http: HttpPath[] = []
+  const addPostgres = (name: PathName, port: number, pid?: number, login: object = {}) =>
+    postgres.push({ name, env: libpqEnvironment({ ...database, port, ...login }), pid })
+  const addHttp = (name: PathName, base: string) =>
+    http.push({ name, url: `${base}/orders/7`, token: support })
+
+  for (const name of names) {
+    switch (name) {
+      case 'direct':
+        addPostgres(name, database.port)
+        addHttp(name, localUrl(origin.port))
+        break
+      case 'pgbouncer': {
+        const { port, pid } = keep(await startPgbouncer(database))
+        addPostgres(name, port, pid)
+        break
+      }
+      case 'nginx': {
+        const { port } = keep(await startNginxProxy(origin.port))
+        addHttp(name, localUrl(port))
+        break
+      }
+      case 'relay': {
+        const { port, pid } = keep(await startRelay('relay.ts', database.port))
+        addPostgres(name, port, pid)
+        addHttp(name, localUrl(keep(await startRelay('http-relay.ts', origin.port)).port))
+        break
+      }
+      case 'sluice-sqlite':
+      case 'sluice-redis': {
+        const redisUrl = name === 'sluice-redis' ? keep(await startRedis()).url : undefined
+        const options = { runtime, redisUrl, idp, database, originPort: origin.port, env: gatewayEnv }
+        const sluice = keep(await startSluice(options))
+        addPostgres(name, sluice.postgresPort, sluice.pid, { database: 'shop', password: reporting })
+        addHttp(name, `${sluice.httpUrl}/http/shop-api`)
+        break
+      }
+    }
+  }
+
+  const all = started.move()
+  return { postgres, http, stop: () => all.disposeAsync() }
+}
+
+function localUrl(port: number): string {
+  return `http://127.0.0.1:${port}`
+}
