@@ -1,0 +1,45 @@
+package sluice
+
+test_researchers_see_pseudonyms if {
+	allowed(sql("research", ["select"], ["customers"]))
+	count(mask) == 4 with input as sql("research", ["select"], ["customers"])
+}
+
+test_care_sees_customers_but_no_cards if {
+	allowed(sql("care", ["select"], ["customers"]))
+	mask == {{"column": "public.payments.card_number", "with": "null"}} with input as sql("care", ["select"], [])
+}
+
+# ── Words used above ─────────────────────────────────────────────────────────────────────────────
+
+# One statement: who asks, what it does, which tables of the schema `public` it touches.
+sql(group, commands, tables) := {
+	"version": 1,
+	"principal": {"subject": "a-1", "issuer": "https://idp.example", "groups": [group], "claims": {}, "actors": []},
+	"session": {"id": "s-1", "protocol": "postgres", "client": {"address": "10.20.3.4"}},
+	"target": {"name": "shop", "kind": "postgres", "labels": {"stage": "production"}},
+	"operation": {
+		"kind": "sql",
+		"action": "execute",
+		"text": "",
+		"parameters": [],
+		"facts": {
+			"status": "known",
+			"problems": [],
+			"statements": 1,
+			"commands": commands,
+			"relations": [{"schema": "public", "name": name, "kind": "table", "access": ["read"]} | some name in tables],
+			"columns": [],
+			"functions": [],
+			"settings": [],
+			"has_where": true,
+		},
+	},
+	"now": "2026-03-04T10:00:00.000Z",
+}
+
+allowed(asked) if {
+	answer := decision with input as asked
+	answer.allow
+	count(answer.deny) == 0
+}

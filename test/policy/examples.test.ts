@@ -1,0 +1,55 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Ajv } from 'ajv'
+import { expect, test } from 'vitest'
+import { policy } from '../../gateway/policy/policy.ts'
+import { build } from '../../scripts/bundle.ts'
+import { compileTimeout, opa, read, root } from './compile.ts'
+import { logs } from './logs.ts'
+import { statement } from './questions.ts'
+
+const folder = join(root, 'examples/policies')
+const files = await readdir(folder)
+const examples = files.filter((file) => file.endsWith('.rego') && !file.endsWith('_test.rego'))
+const docs = await readFile(join(root, 'docs/policy.md'), 'utf8')
+
+test.each(examples)(
+  'the example %s is checked and tested, and the gateway can use it',
+  { timeout: compileTimeout },
+  async (example) => {
+    const data = example.replace('.rego', '.json')
+    const sources = files.includes(data) ? [example, data] : [example]
+
+    const bundle = await read(
+      await build(
+        opa,
+        sources.map((source) => join(folder, source)),
+      ),
+    )
+
+    const log = logs()
+    const { decide } = policy({ bundle, log, now: Date.now })
+    expect(files).toContain(example.replace('.rego', '_test.rego'))
+    expect(decide(statement('strangers', { commands: ['select'] })).effect).toBe('deny')
+    expect(log.errors).toEqual([])
+  },
+)
+
+test('the documentation knows every example, and shows the first one as it is', async () => {
+  for (const example of examples) expect(docs).toContain(`(../examples/policies/${example})`)
+
+  expect(docs).toContain(`\`\`\`rego\n${await readFile(join(folder, 'first.rego'), 'utf8')}\`\`\``)
+})
+
+test.each([
+  ['input', 0],
+  ['decision', 1],
+])('the %s in the documentation is as its schema says', async (name, index) => {
+  const [, document = ''] = [...docs.matchAll(/```json\n(.*?)```/gs)][index] ?? []
+  const schema: object = JSON.parse(await readFile(join(root, `gateway/policy/${name}.schema.json`), 'utf8'))
+  const validate = new Ajv({ validateFormats: false }).compile(schema)
+
+  validate(JSON.parse(document))
+
+  expect(validate.errors).toBeNull()
+})
