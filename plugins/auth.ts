@@ -18,14 +18,10 @@ export function auth({ identity, throttle, now }: AuthOptions): Plugin {
 
     async authenticate(credentials, session) {
       if (credentials.kind !== 'bearer') return undefined
-      const { address } = session.client
-      throttle.admit(address)
       try {
-        const principal = await identity.verify(credentials.token)
-        throttle.succeeded(address)
-        return principal
+        return await identity.verify(credentials.token)
       } catch (error) {
-        if (error instanceof Denied && isTheirFault[error.code]) throttle.failed(address)
+        if (error instanceof Denied && isTheirFault[error.code]) await throttle.failed(session.client.address)
         throw error
       }
     },

@@ -1,81 +1,91 @@
 /**
- * Slows down who keeps failing: after a few free attempts an address has to wait, twice as long each time.
- * Until then it is refused unheard, so guessing costs us neither a signature check nor a held connection.
+ * Slows down who keeps failing: after a few free attempts the answer to each further failure comes twice as
+ * late, and when too many such answers are on their way, the next one is a plain refusal.
+ *
+ * Only failures are slowed down. Were an address locked out, a stranger behind the same proxy could lock out
+ * everybody by sending rubbish.
  *
  * @module
  */
 import { Denied } from '../errors.ts'
 
 export interface Throttle {
-  /** Call before looking at credentials. @throws Denied `throttled`, with `retry_after` in seconds */
-  admit(address: string | undefined): void
-  failed(address: string | undefined): void
-  succeeded(address: string | undefined): void
+  /**
+   * Counts a failure, and resolves when the agent may hear of it: after a bounded time, whatever happens.
+   * @throws Denied `throttled`, with `retry_after` in seconds, when too many failures of this address wait already
+   */
+  failed(address: string | undefined): Promise<void>
 }
 
 export interface ThrottleOptions {
   readonly now: () => number
+  readonly sleep?: (milliseconds: number) => Promise<void>
   /** Failures that cost nothing. */
   readonly free?: number
-  /** The first wait in milliseconds, and the longest. */
+  /** The first delay in milliseconds, and the longest. */
   readonly first?: number
   readonly longest?: number
+  /** How many failures of one address may wait for their answer. */
+  readonly waiting?: number
   /** Milliseconds after which half of the failures are forgotten. */
   readonly halfLife?: number
   /** How many addresses are remembered; the one that failed longest ago makes room. */
   readonly remembered?: number
 }
 
-interface Record {
-  readonly failures: number
-  readonly at: number
-  readonly waitUntil: number
+interface Failures {
+  count: number
+  at: number
+  /** How many of them wait for their answer now. */
+  waiting: number
 }
 
-export function throttle({
-  now,
-  free = 5,
-  first = 500,
-  longest = 60_000,
-  halfLife = 60_000,
-  remembered = 10_000,
-}: ThrottleOptions): Throttle {
+export function throttle(options: ThrottleOptions): Throttle {
+  const { now, sleep = timer, free = 5, first = 250, longest = 8_000 } = options
+  const { waiting = 4, halfLife = 60_000, remembered = 10_000 } = options
   // In order of the last failure, because a Map keeps the order of insertion.
-  const records = new Map<string, Record>()
+  const addresses = new Map<string, Failures>()
 
   return {
-    admit(address) {
-      const wait = (address ? (records.get(network(address))?.waitUntil ?? 0) : 0) - now()
-      if (wait <= 0) return
-      const seconds = Math.ceil(wait / 1000)
-      throw new Denied('throttled', `Cannot authenticate: too many failures, try again in ${seconds} s`, {
-        facts: { retry_after: seconds },
-      })
-    },
-
-    failed(address) {
+    async failed(address) {
       if (!address) return
-      const key = network(address)
-      const at = now()
-      const before = records.get(key)
-      const failures = 1 + (before ? before.failures * 0.5 ** ((at - before.at) / halfLife) : 0)
-      const wait = failures > free ? Math.min(longest, first * 2 ** (failures - free - 1)) : 0
-      records.delete(key)
-      records.set(key, { failures, at, waitUntil: at + wait })
-      if (records.size > remembered) forgetOldest()
+      const failures = counted(network(address))
+      if (failures.count <= free) return
+      const delay = Math.min(longest, first * 2 ** (failures.count - free - 1))
+      if (failures.waiting >= waiting) throw throttled(delay)
+      failures.waiting++
+      await sleep(delay)
+      failures.waiting--
     },
+  }
 
-    succeeded(address) {
-      if (address) records.delete(network(address))
-    },
+  function counted(key: string): Failures {
+    const failures = addresses.get(key) ?? { count: 0, at: now(), waiting: 0 }
+    failures.count = 1 + failures.count * 0.5 ** ((now() - failures.at) / halfLife)
+    failures.at = now()
+    addresses.delete(key)
+    addresses.set(key, failures)
+    if (addresses.size > remembered) forgetOldest()
+    return failures
   }
 
   function forgetOldest(): void {
-    for (const oldest of records.keys()) {
-      records.delete(oldest)
+    for (const oldest of addresses.keys()) {
+      addresses.delete(oldest)
       return
     }
   }
+}
+
+function throttled(delay: number): Denied {
+  const seconds = Math.ceil(delay / 1000)
+  return new Denied('throttled', `Cannot authenticate: too many failures, try again in ${seconds} s`, {
+    facts: { retry_after: seconds },
+  })
+}
+
+function timer(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds))
 }
 
 /** An IPv6 host owns its whole /64 (RFC 4291, 2.5.1), so that is what counts; IPv4 counts as it is. */

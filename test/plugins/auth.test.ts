@@ -15,8 +15,10 @@ const log = { debug() {}, info() {}, warn() {}, error() {} }
 let idp: Issuer
 let key: SigningKey
 let plugin: Plugin
+let slept: number[]
 
 beforeEach(async () => {
+  slept = []
   time = Date.UTC(2026, 0, 1)
   idp = await startIssuer(now)
   key = await idp.key('first')
@@ -32,7 +34,14 @@ beforeEach(async () => {
   }
   plugin = auth({
     identity: identity({ issuers: [issuer], fetch, now, log }),
-    throttle: throttle({ now, free: 2, first: 1000 }),
+    throttle: throttle({
+      now,
+      free: 2,
+      first: 1000,
+      async sleep(milliseconds) {
+        slept.push(milliseconds)
+      },
+    }),
     now,
   })
 })
@@ -62,17 +71,16 @@ describe('a session', () => {
     })
   })
 
-  test('is refused unheard after repeated failures, also with a good token, and opens after the wait', async () => {
-    const good = await idp.token(key)
-    const codes = []
-    for (let attempt = 0; attempt < 4; attempt++) codes.push((await refusal('bad')).code)
-    const throttled = await refusal(good)
-    time += 1000
+  test('is refused later and later when its address keeps failing, and opens at once for a good token', async () => {
+    for (let attempt = 0; attempt < 5; attempt++) {
+      expect((await refusal('bad')).code).toBe('unauthenticated')
+    }
+    const delays = [...slept]
 
-    const principal = await open(good)
+    const principal = await open(await idp.token(key))
 
-    expect(codes).toEqual(['unauthenticated', 'unauthenticated', 'unauthenticated', 'throttled'])
-    expect(throttled).toMatchObject({ code: 'throttled', facts: { retry_after: 1 } })
+    expect(delays).toEqual([1000, 2000, 4000])
+    expect(slept).toEqual(delays)
     expect(principal.subject).toBe('agent-7')
   })
 
@@ -80,12 +88,8 @@ describe('a session', () => {
     idp.brokenWith = 500
     const token = await idp.token(key)
     for (let attempt = 0; attempt < 10; attempt++) expect((await refusal(token)).code).toBe('unavailable')
-    idp.brokenWith = undefined
-    time += 5_000
 
-    const principal = await open(token)
-
-    expect(principal.subject).toBe('agent-7')
+    expect(slept).toEqual([])
   })
 })
 
