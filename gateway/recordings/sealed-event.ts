@@ -26,13 +26,10 @@ export function seal(
   head: Head,
   signer: Signer,
 ): [text: string, head: Head] {
-  const body = JSON.stringify({
-    v: 1,
-    seq: head.count,
-    at: new Date(at).toISOString(),
-    prev: head.hash,
-    ...event,
-  })
+  // Put together as text, because this is done for every statement: only the event itself needs serialising.
+  const time = new Date(at).toISOString()
+  const envelope = `{"v":1,"seq":${head.count},"at":"${time}","prev":"${head.hash}",`
+  const body = envelope + JSON.stringify(event).slice(1)
   const sealed = { count: head.count + 1, hash: hash('sha256', body) }
   const signature =
     event.kind === 'session-closed' ? `","signature":"${signer.sign(signedText(event.session, sealed))}` : ''

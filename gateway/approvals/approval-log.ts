@@ -1,0 +1,99 @@
+import { Denied } from '../errors.ts'
+import { type DurableStreamStore, StoreUnavailable } from '../stores/durable-stream-store.ts'
+import { type ApprovalEvent, type ApprovalState, approvalState } from './approval-request.ts'
+
+/** A request as it was read: what is written next is guarded by how long its stream was. */
+export interface ApprovalEntry extends ApprovalState {
+  readonly stream: string
+  readonly length: number
+}
+
+/** Every request by id, in the order of asking: what lists read the end of. */
+const register = 'approvals-asked/all'
+const pageSize = 256
+
+/**
+ * The approvals in the store. All requests for one operation share the stream of its fingerprint, so that only
+ * one can be open; a request's id says where in the stream it begins.
+ *
+ * Throws Denied `unavailable` when the store does not answer, StoreConflict when somebody else wrote first.
+ */
+export class ApprovalLog {
+  readonly #store: DurableStreamStore
+  readonly #now: () => number
+
+  constructor(store: DurableStreamStore, now: () => number) {
+    this.#store = store
+    this.#now = now
+  }
+
+  async find(id: string): Promise<ApprovalEntry | undefined> {
+    const [, fingerprint, offset] = /^([0-9a-f]{32})-(\d{1,9})$/.exec(id) ?? []
+    if (fingerprint === undefined) return undefined
+    const stream = streamOf(fingerprint)
+    const events = await this.#readFrom(stream, Number(offset))
+    const next = events.findIndex(({ kind }, index) => index > 0 && kind === 'asked')
+    const state = approvalState(next < 0 ? events : events.slice(0, next), this.#now())
+    return state && { ...state, stream, length: Number(offset) + events.length }
+  }
+
+  /** The latest request for an operation. */
+  async latest(fingerprint: string): Promise<ApprovalEntry | undefined> {
+    const [last] = await available(this.#store.read(streamOf(fingerprint), -1, 1))
+    return last === undefined ? undefined : await this.find(eventOf(last).id)
+  }
+
+  /** The ids of the last requests, newest first. */
+  async recent(limit: number): Promise<readonly string[]> {
+    return [...new Set((await available(this.#store.read(register, -limit, limit))).toReversed())]
+  }
+
+  /** Begins a request, after the latest one if there is any. @returns its id */
+  async begin(
+    fingerprint: string,
+    latest: ApprovalEntry | undefined,
+    asked: (id: string) => ApprovalEvent,
+  ): Promise<string> {
+    const length = latest?.length ?? 0
+    const id = `${fingerprint}-${length}`
+    // Into the register first: listed and never asked does no harm, asked and never listed would.
+    await available(this.#store.append(register, [id]))
+    await available(this.#store.append(streamOf(fingerprint), [JSON.stringify(asked(id))], length))
+    return id
+  }
+
+  async write({ stream, length }: ApprovalEntry, event: ApprovalEvent): Promise<void> {
+    await available(this.#store.append(stream, [JSON.stringify(event)], length))
+  }
+
+  /** Resolves when there may be more to read. Rejects with the signal's reason when aborted. */
+  changed({ stream, length }: ApprovalEntry, signal: AbortSignal): Promise<void> {
+    return this.#store.changed(stream, length, signal)
+  }
+
+  async #readFrom(stream: string, offset: number): Promise<ApprovalEvent[]> {
+    const events: ApprovalEvent[] = []
+    for (;;) {
+      const page = await available(this.#store.read(stream, offset + events.length, pageSize))
+      events.push(...page.map(eventOf))
+      if (page.length < pageSize) return events
+    }
+  }
+}
+
+function streamOf(fingerprint: string): string {
+  return `approvals/${fingerprint}`
+}
+
+function eventOf(text: string): ApprovalEvent {
+  return JSON.parse(text) as ApprovalEvent
+}
+
+async function available<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer
+  } catch (cause) {
+    if (!(cause instanceof StoreUnavailable)) throw cause
+    throw new Denied('unavailable', 'Cannot reach approvals: the store does not answer', { cause })
+  }
+}
