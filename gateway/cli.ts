@@ -3,6 +3,7 @@
 import { Command } from 'commander'
 import { approvalsCommand } from './commands/approvals.ts'
 import { checkCommand } from './commands/check.ts'
+import { inWords } from './commands/in-words.ts'
 import { schemaCommand } from './commands/schema.ts'
 import { serveCommand } from './commands/serve.ts'
 import { sessionsCommand } from './commands/sessions.ts'
@@ -49,6 +50,6 @@ docs/configuration.md explains the configuration.`,
 try {
   await program.parseAsync()
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error)
+  console.error(inWords(error))
   process.exitCode = 1
 }

@@ -12,6 +12,7 @@ import { signer } from '../recordings/signer.ts'
 import { nodeFiles } from '../runtime/node-files.ts'
 import { nodeNetwork } from '../runtime/node-network.ts'
 import { configOption } from './config-option.ts'
+import { inWords } from './in-words.ts'
 import { CommandError, type Terminal } from './terminal.ts'
 
 interface Check {
@@ -118,12 +119,6 @@ async function checkService({ url, credential }: TargetConfig & { kind: 'http' }
     )
   }
   return `answers ${response.status}`
-}
-
-/** The cause is what an operator looks for. */
-function inWords(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  return error.cause === undefined ? error.message : `${error.message} (${inWords(error.cause)})`
 }
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} }
