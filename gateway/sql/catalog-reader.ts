@@ -205,16 +205,16 @@ const queries = {
     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace`,
 
   unseen: `
-    SELECT tgrelid AS relation, tgfoid AS function, 'write' AS on FROM pg_trigger WHERE NOT tgisinternal
+    SELECT tgrelid AS relation, tgfoid AS function, 'write' AS access FROM pg_trigger WHERE NOT tgisinternal
     UNION
-    SELECT p.polrelid, d.refobjid, e.on
+    SELECT p.polrelid, d.refobjid, e.access
     FROM pg_depend d JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
-      CROSS JOIN (VALUES ('read'), ('write')) AS e (on)
+      CROSS JOIN (VALUES ('read'), ('write')) AS e (access)
     WHERE d.refclassid = 'pg_proc'::regclass
     UNION
-    SELECT a.adrelid, d.refobjid, e.on
+    SELECT a.adrelid, d.refobjid, e.access
     FROM pg_depend d JOIN pg_attrdef a ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid
-      CROSS JOIN (VALUES ('read'), ('write')) AS e (on)
+      CROSS JOIN (VALUES ('read'), ('write')) AS e (access)
     WHERE d.refclassid = 'pg_proc'::regclass
     UNION
     SELECT c.conrelid, d.refobjid, 'write'

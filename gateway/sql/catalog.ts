@@ -33,8 +33,9 @@ export interface Relation {
   /** Made by initdb. */
   readonly isBuiltin: boolean
   readonly columns: ReadonlyMap<string, CatalogColumn>
-  /** OIDs of partitions and inheritance children, one level down. */
+  /** OIDs of partitions and inheritance children, one level down, and of what it is one of. */
   readonly children: readonly number[]
+  readonly parents: readonly number[]
   /** The query of a view or materialized view that users made, every name in it qualified. */
   readonly definition: string | undefined
   /** Rules other than the one that makes a view a view. */
@@ -123,7 +124,7 @@ export interface CatalogRows {
   }[]
   readonly operators: readonly { schema: string; name: string; function: number }[]
   readonly types: readonly { oid: number; schema: string; name: string }[]
-  readonly unseen: readonly { relation: number; function: number; on: 'read' | 'write' }[]
+  readonly unseen: readonly { relation: number; function: number; access: 'read' | 'write' }[]
   readonly typeFunctions: readonly { type: number; function: number }[]
   readonly implicitCasts: readonly { function: number }[]
 }
@@ -182,9 +183,14 @@ function relationsOf(rows: CatalogRows, function_: (oid: number) => CatalogFunct
     ({ parent }) => parent,
     ({ child }) => child,
   )
+  const parents = groupBy(
+    rows.inherits,
+    ({ child }) => child,
+    ({ parent }) => parent,
+  )
   const unseen = groupBy(
     rows.unseen,
-    ({ relation, on }) => `${relation} ${on}`,
+    ({ relation, access }) => `${relation} ${access}`,
     (row) => function_(row.function),
   )
   const constraints = groupBy(
@@ -209,6 +215,7 @@ function relationsOf(rows: CatalogRows, function_: (oid: number) => CatalogFunct
     isBuiltin: row.oid < firstUserOid,
     columns: new Map(columns.get(row.oid)?.map((column) => [column.name, column])),
     children: children.get(row.oid) ?? [],
+    parents: parents.get(row.oid) ?? [],
     definition: row.definition ?? undefined,
     hasRules: row.rules,
     functionsOnRead: unseen.get(`${row.oid} read`) ?? [],

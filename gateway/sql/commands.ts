@@ -38,7 +38,9 @@ export function commandsOf(kind: string, node: Node): readonly string[] {
     case 'AlterTableStmt':
       return [`alter ${objectWords(node.objtype)}`]
     case 'RenameStmt':
-      return [`alter ${objectWords(relationPart.has(text(node.renameType)) ? node.relationType : node.renameType)}`]
+      return [
+        `alter ${objectWords(relationPart.has(text(node.renameType)) ? node.relationType : node.renameType)}`,
+      ]
     case 'AlterObjectSchemaStmt':
     case 'AlterObjectDependsStmt':
     case 'AlterOwnerStmt':

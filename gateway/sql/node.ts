@@ -23,7 +23,7 @@ export function nodes(value: unknown): readonly Node[] {
 
 /** A list of names (`[{ String: { sval } }]`), such as a qualified name. Stars and subscripts are left out. */
 export function names(value: unknown): readonly string[] {
-  return nodes(value).flatMap(({ String }) => (isNode(String) ? [text(String.sval)] : []))
+  return nodes(value).flatMap((node) => ('String' in node ? [text(child(node, 'String').sval)] : []))
 }
 
 export function text(value: unknown): string {

@@ -1,6 +1,7 @@
 /** What the meaning of a statement's names depends on, besides its text. @module */
-import type { Statement } from './statement.ts'
+
 import type { Catalog } from './catalog.ts'
+import type { Statement } from './statement.ts'
 
 export interface Scope {
   readonly catalog: Catalog

@@ -2,6 +2,7 @@
 import type { Mask } from '../decision.ts'
 import type { SqlFacts } from '../facts.ts'
 import type { Column } from '../operation.ts'
+import type { Output } from './masked-output.ts'
 import type { Scope } from './scope.ts'
 
 /** One text, with one statement or many. The same text in the same scope is the same object. */
@@ -55,6 +56,10 @@ export interface SqlTrace {
   readonly touched: boolean
   /** The masked columns that come out, as `schema.table.column`. */
   readonly masked: readonly string[]
+  /** The same as the catalog knows them, each as often as it comes out. */
+  readonly outputs: readonly Output[]
+  /** OIDs of the relations that columns of the result may come from. */
+  readonly relations: ReadonlySet<number>
   /** The mask of a column that RowDescription shows. */
   maskFor(table: number, attribute: number): Mask | undefined
   /**

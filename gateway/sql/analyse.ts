@@ -1,0 +1,474 @@
+/** From a text and its scope to a {@link Statement}: what it does, and how masks apply to it. @module */
+import type { Mask } from '../decision.ts'
+import { Denied } from '../errors.ts'
+import type { FunctionFact, RelationFact, SqlFacts } from '../facts.ts'
+import type { Catalog, Relation } from './catalog.ts'
+import { type Collected, collect, type NamedQuery } from './collect.ts'
+import { changesNothing, isHarmless } from './harmless.ts'
+import { type MaskedColumns, maskedColumns } from './masked-columns.ts'
+import type { Node } from './node.ts'
+import type { Parser } from './parser.ts'
+import type { Scope } from './scope.ts'
+import { nothingMasked, sqlTrace } from './sql-trace.ts'
+import type { Named, SqlTrace, Statement } from './statement.ts'
+import { type Part, tracePart } from './trace.ts'
+
+export type Analyse = (text: string, scope: Scope) => Statement
+
+/** Statements kept for one catalog. Their trees weigh about fifty times their text. */
+export const maxCachedStatements = 1_000
+export const maxCachedCharacters = 256 * 1024
+
+/** What one analyser knows of one catalog; gone with it. */
+interface Known {
+  readonly statements: Map<string, AnalysedStatement>
+  readonly masked: WeakMap<readonly Mask[], MaskedColumns>
+  readonly views: Map<Relation, AnalysedStatement>
+  characters: number
+}
+
+/**
+ * Pure and synchronous; the same text in the same scope is answered with the same object.
+ *
+ * @param options.trusted functions, as `schema.name`, that the configuration trusts not to show masked values
+ * @example
+ * ```ts
+ * const analyse = analyser({ parser, trusted: new Set() })
+ * analyse('DELETE FROM orders', scope).facts.has_where // false
+ * ```
+ */
+export function analyser(options: {
+  readonly parser: Parser
+  readonly trusted?: ReadonlySet<string>
+}): Analyse {
+  const known = new WeakMap<Catalog, Known>()
+  const context: AnalyserContext = {
+    trusted: options.trusted ?? new Set(),
+    withoutStrings: options.parser.withoutStrings,
+    analyse,
+    view,
+    masked,
+  }
+  return analyse
+
+  function analyse(text: string, scope: Scope): AnalysedStatement {
+    const cache = knownOf(scope.catalog)
+    const key = keyOf(text, scope)
+    const cached = cache.statements.get(key)
+    if (cached) {
+      // The least recently used come first.
+      cache.statements.delete(key)
+      cache.statements.set(key, cached)
+      return cached
+    }
+    const parsed = options.parser.parse(text)
+    const found =
+      parsed.kind === 'tree'
+        ? { parts: partsOf(parsed.statements, text, scope, context), problem: undefined }
+        : { parts: [], problem: parsed.problem }
+    const inScope = (other: Scope) => analyse(text, other)
+    const statement = new AnalysedStatement({ text, scope, inScope, ...found }, context)
+    if (!statement.needsSession) remember(cache, key, statement)
+    return statement
+  }
+
+  /** The query of a view: every name in it is qualified, and nothing depends on a session. */
+  function view(relation: Relation, catalog: Catalog): AnalysedStatement | undefined {
+    if (relation.definition === undefined) return undefined
+    const { views } = knownOf(catalog)
+    const found = views.get(relation) ?? analyse(relation.definition, viewScope(catalog))
+    views.set(relation, found)
+    return found
+  }
+
+  function masked(masks: readonly Mask[], catalog: Catalog): MaskedColumns {
+    const cache = knownOf(catalog).masked
+    const found = cache.get(masks) ?? maskedColumns(masks, catalog)
+    cache.set(masks, found)
+    return found
+  }
+
+  function knownOf(catalog: Catalog): Known {
+    const found = known.get(catalog) ?? {
+      statements: new Map(),
+      masked: new WeakMap(),
+      views: new Map(),
+      characters: 0,
+    }
+    known.set(catalog, found)
+    return found
+  }
+}
+
+function remember(cache: Known, key: string, statement: AnalysedStatement): void {
+  cache.statements.set(key, statement)
+  cache.characters += key.length
+  for (const oldest of cache.statements.keys()) {
+    if (cache.statements.size <= maxCachedStatements && cache.characters <= maxCachedCharacters) return
+    cache.statements.delete(oldest)
+    cache.characters -= oldest.length
+  }
+}
+
+function keyOf(text: string, scope: Scope): string {
+  const flags = [scope.mayHaveTemporary, scope.hasUncommittedDdl, scope.readsAsWritten].map(Number).join('')
+  return JSON.stringify([flags, scope.searchPath ?? null]) + text
+}
+
+function viewScope(catalog: Catalog): Scope {
+  return {
+    catalog,
+    searchPath: ['pg_catalog'],
+    prepared: () => undefined,
+    cursor: () => undefined,
+    mayHaveTemporary: false,
+    hasUncommittedDdl: false,
+    readsAsWritten: true,
+  }
+}
+
+/** What a statement needs of the analyser that made it. */
+interface AnalyserContext {
+  readonly trusted: ReadonlySet<string>
+  withoutStrings(text: string): string | undefined
+  analyse(text: string, scope: Scope): AnalysedStatement
+  view(relation: Relation, catalog: Catalog): AnalysedStatement | undefined
+  masked(masks: readonly Mask[], catalog: Catalog): MaskedColumns
+}
+
+/** Analyses statement after statement: each may change what the names of the next mean. */
+function partsOf(
+  trees: readonly Node[],
+  text: string,
+  scope: Scope,
+  context: AnalyserContext,
+): readonly Part[] {
+  const parts: Part[] = []
+  const prepared = new Map<string, Statement>()
+  const cursors = new Map<string, Statement>()
+  let inner: Scope = {
+    ...scope,
+    prepared: (name) => prepared.get(name) ?? scope.prepared(name),
+    cursor: (name) => cursors.get(name) ?? scope.cursor(name),
+  }
+  let isUncertain = false
+  for (const tree of trees) {
+    const collected = collect(tree, inner, isUncertain)
+    const prepares = collected.prepares.map((query) => namedStatement(query, text, inner, context))
+    const opens = collected.opens.map((query) => namedStatement(query, text, inner, context))
+    parts.push({ tree, collected, prepares, opens })
+
+    for (const { name, statement } of prepares) prepared.set(name, statement)
+    for (const { name, statement } of opens) cursors.set(name, statement)
+    const effects = effectsOf(collected, scope.catalog, context)
+    isUncertain ||= effects.changesCatalog
+    inner = {
+      ...inner,
+      searchPath: effects.changesSearchPath ? undefined : inner.searchPath,
+      mayHaveTemporary: inner.mayHaveTemporary || effects.makesTemporary,
+    }
+  }
+  return parts
+}
+
+function namedStatement(
+  { name, query }: NamedQuery,
+  text: string,
+  scope: Scope,
+  context: AnalyserContext,
+): Named {
+  return { name, statement: inScope(scope) }
+
+  function inScope(scope: Scope): AnalysedStatement {
+    const part = { tree: query, collected: collect(query, scope, false), prepares: [], opens: [] }
+    return new AnalysedStatement({ text, scope, parts: [part], problem: undefined, inScope }, context)
+  }
+}
+
+interface Effects {
+  readonly changesSearchPath: boolean
+  readonly changesCatalog: boolean
+  readonly makesTemporary: boolean
+}
+
+/** Commands that leave the catalog as it is; whatever is not here counts as DDL. */
+const notDdl = new Set([
+  ...['select', 'insert', 'update', 'delete', 'merge', 'truncate', 'lock', 'explain', 'show', 'set', 'reset'],
+  ...[
+    'copy from',
+    'copy to',
+    'copy file',
+    'copy program',
+    'vacuum',
+    'analyze',
+    'cluster',
+    'checkpoint',
+    'reindex',
+  ],
+  ...['begin', 'commit', 'rollback', 'savepoint', 'release savepoint', 'rollback to savepoint'],
+  ...['prepare', 'execute', 'deallocate', 'declare', 'fetch', 'move', 'close', 'discard', 'set constraints'],
+  ...[
+    'listen',
+    'unlisten',
+    'notify',
+    'grant',
+    'revoke',
+    'comment',
+    'security label',
+    'refresh materialized view',
+  ],
+])
+
+/** Settings that decide what an unqualified name means (`"$user"` follows the role). */
+const pathSettings = ['search_path', 'role', 'session_authorization', '*']
+
+function effectsOf(collected: Collected, catalog: Catalog, context: AnalyserContext): Effects {
+  const runsAnything = collected.commands.has('do') || collected.commands.has('call')
+  const isOpaque = runsAnything || runsUnknownCode(collected, catalog, context)
+  return {
+    changesSearchPath:
+      isOpaque ||
+      pathSettings.some((name) => collected.settings.has(name)) ||
+      collected.runs.some((run) => run.changesSearchPath),
+    // Functions seldom run DDL, and reading the catalog after each call would cost too much: what they change
+    // is seen when a name is unknown, a row description disagrees, or time is up.
+    changesCatalog:
+      runsAnything ||
+      [...collected.commands].some((command) => !notDdl.has(command)) ||
+      collected.runs.some((run) => run.changesCatalog),
+    makesTemporary: isOpaque || collected.makesTemporary || collected.runs.some((run) => run.makesTemporary),
+  }
+}
+
+/** Whether code runs that nobody reviewed, named or unseen. */
+function runsUnknownCode(collected: Collected, catalog: Catalog, context: AnalyserContext): boolean {
+  if (collected.problems.size > 0 || collected.hasUnknownCursor) return true
+  if (![...collected.functions].every(isHarmless)) return true
+  return [...collected.relations].some(([relation, access]) => {
+    const unseen = access.has('write') ? relation.functionsOnWrite : relation.functionsOnRead
+    if (!unseen.every(isHarmless) || (access.has('write') && relation.hasRules)) return true
+    // A write to pg_settings is a SET.
+    if (relation.isBuiltin && access.has('write')) return true
+    return isView(relation) && (context.view(relation, catalog)?.changesSearchPath ?? true)
+  })
+}
+
+function isView({ kind, isBuiltin }: Relation): boolean {
+  return !isBuiltin && (kind === 'view' || kind === 'materialized view')
+}
+
+class AnalysedStatement implements Statement {
+  readonly text: string
+  readonly facts: SqlFacts
+  readonly isReadOnly: boolean
+  readonly isBarrier: boolean
+  readonly copyIn: boolean
+  readonly changesSearchPath: boolean
+  readonly changesCatalog: boolean
+  readonly makesTemporary: boolean
+  readonly hasUnknownName: boolean
+  readonly prepares: readonly Named[]
+  readonly opens: readonly Named[]
+  readonly forgets: Statement['forgets']
+  /** Prepared statements or cursors of the session are part of its meaning. */
+  readonly needsSession: boolean
+  readonly parts: readonly Part[]
+  readonly #made: Made
+  readonly #context: AnalyserContext
+  readonly #traces = new WeakMap<readonly Mask[], SqlTrace>()
+  #recordedText: string | undefined
+
+  constructor(made: Made, context: AnalyserContext) {
+    const { text, scope, parts, problem } = made
+    this.text = text
+    this.parts = parts
+    this.#made = made
+    this.#context = context
+    this.facts = problem === undefined ? factsOf(parts) : unparsed(problem)
+    const all = parts.map(({ collected }) => collected)
+    const effects = all.map((collected) => effectsOf(collected, scope.catalog, context))
+    const isUnknown = problem !== undefined
+    this.changesSearchPath = isUnknown || effects.some((each) => each.changesSearchPath)
+    this.changesCatalog = isUnknown || effects.some((each) => each.changesCatalog)
+    this.makesTemporary = isUnknown || effects.some((each) => each.makesTemporary)
+    this.copyIn = all.some((collected) => collected.copyIn)
+    this.hasUnknownName = all.some((collected) => collected.hasUnknownName)
+    this.prepares = parts.flatMap((part) => part.prepares)
+    this.opens = parts.flatMap((part) => part.opens)
+    this.forgets = all.flatMap((collected) => collected.forgets)
+    this.isBarrier =
+      this.changesSearchPath ||
+      this.changesCatalog ||
+      this.makesTemporary ||
+      all.some(({ settings }) => settings.size > 0) ||
+      [this.prepares, this.opens, this.forgets].some((list) => list.length > 0) ||
+      this.facts.commands.includes('execute')
+    this.needsSession = ['execute', 'fetch', 'move'].some((command) => this.facts.commands.includes(command))
+    this.isReadOnly =
+      this.facts.status === 'known' &&
+      all.every((collected) => leavesAsItWas(collected, scope.catalog, context))
+  }
+
+  get recordedText(): string {
+    this.#recordedText ??= this.#mayHoldSecrets()
+      ? (this.#context.withoutStrings(this.text) ?? withheld)
+      : this.text
+    return this.#recordedText
+  }
+
+  under(scope: Scope): Statement {
+    const isSame =
+      scope.catalog === this.#made.scope.catalog && keyOf('', scope) === keyOf('', this.#made.scope)
+    return isSame && !this.needsSession ? this : this.#made.inScope(scope)
+  }
+
+  trace(masks: readonly Mask[]): SqlTrace {
+    const known = this.#traces.get(masks)
+    if (known) return known
+    const trace = this.#trace(masks)
+    this.#traces.set(masks, trace)
+    return trace
+  }
+
+  #trace(masks: readonly Mask[]): SqlTrace {
+    const { catalog } = this.#made.scope
+    const masked = this.#context.masked(masks, catalog)
+    if (masked.size === 0) return nothingMasked
+    if (this.#made.problem !== undefined) {
+      throw new Denied('unmaskable', `Cannot trace masked columns: ${this.#made.problem}`)
+    }
+    const traces = this.parts.map((part) =>
+      tracePart(part, {
+        masks,
+        masked,
+        hiddenFunctions: catalog.hiddenFunctions,
+        trusted: this.#context.trusted,
+        relation: (oid) => catalog.relationByOid(oid),
+        view: (relation) => this.#context.view(relation, catalog)?.parts,
+      }),
+    )
+    return sqlTrace(traces, masked)
+  }
+
+  #mayHoldSecrets(): boolean {
+    if (this.parts.some(({ collected }) => collected.hasSecrets)) return true
+    // Passwords also stand in the bodies of DO and functions, in conninfo strings, and in texts that do not parse.
+    return (this.#made.problem === undefined ? /passw/i : /passw|mapping|subscription|server|dblink/i).test(
+      this.text,
+    )
+  }
+}
+
+/** What a statement was made of. */
+interface Made {
+  readonly text: string
+  readonly scope: Scope
+  readonly parts: readonly Part[]
+  /** Why there are no parts. */
+  readonly problem: string | undefined
+  inScope(scope: Scope): AnalysedStatement
+}
+
+const withheld = '(withheld: it may hold a password)'
+
+/** Commands that can leave the target as it was; whether they do depends on what they call. */
+const reading = new Set([
+  ...['select', 'show', 'explain', 'copy to', 'begin', 'rollback', 'savepoint', 'release savepoint'],
+  ...['rollback to savepoint', 'declare', 'close', 'prepare', 'deallocate', 'execute'],
+])
+
+function leavesAsItWas(collected: Collected, catalog: Catalog, context: AnalyserContext): boolean {
+  return (
+    [...collected.commands].every((command) => reading.has(command)) &&
+    !collected.hasLocks &&
+    collected.settings.size === 0 &&
+    [...collected.functions].every(changesNothing) &&
+    collected.runs.every((run) => run.isReadOnly) &&
+    [...collected.relations.keys()].every(
+      (relation) =>
+        relation.functionsOnRead.every(changesNothing) &&
+        (!isView(relation) || context.view(relation, catalog)?.isReadOnly === true),
+    )
+  )
+}
+
+function unparsed(problem: string): SqlFacts {
+  return {
+    status: 'unparsed',
+    problems: [problem],
+    statements: 0,
+    commands: [],
+    relations: [],
+    columns: [],
+    functions: [],
+    settings: [],
+    has_where: false,
+  }
+}
+
+function factsOf(parts: readonly Part[]): SqlFacts {
+  const all = parts.map(({ collected }) => collected)
+  const run = all.flatMap(({ runs }) => runs.map(({ facts }) => facts))
+  const problems = sorted([
+    ...all.flatMap((each) => [...each.problems]),
+    ...run.flatMap((facts) => facts.problems),
+  ])
+  return {
+    status: problems.length === 0 ? 'known' : 'unresolved',
+    problems,
+    statements: parts.length,
+    commands: sorted([
+      ...all.flatMap((each) => [...each.commands]),
+      ...run.flatMap((facts) => facts.commands),
+    ]),
+    relations: relationFacts([
+      ...all.flatMap((each) => [...each.relations].map(relationFact)),
+      ...all.flatMap((each) => [...each.otherRelations.values()]),
+      ...run.flatMap((facts) => facts.relations),
+    ]),
+    columns: sorted([...all.flatMap((each) => [...each.columns]), ...run.flatMap((facts) => facts.columns)]),
+    functions: functionFacts([
+      ...all.flatMap((each) => [...each.functions]),
+      ...run.flatMap((facts) => facts.functions),
+    ]),
+    settings: sorted([
+      ...all.flatMap((each) => [...each.settings.keys()]),
+      ...run.flatMap((facts) => facts.settings),
+    ]),
+    has_where: all.every((each) => each.hasWhere) && run.every((facts) => facts.has_where),
+  }
+}
+
+function sorted(words: readonly string[]): readonly string[] {
+  return [...new Set(words)].sort()
+}
+
+function relationFact([{ schema, name, kind }, access]: readonly [
+  Relation,
+  ReadonlySet<'read' | 'write'>,
+]): RelationFact {
+  return { schema, name, kind, access: [...access].sort() }
+}
+
+function relationFacts(all: readonly RelationFact[]): readonly RelationFact[] {
+  const merged = new Map<string, RelationFact>()
+  for (const fact of all) {
+    const key = `${fact.schema}.${fact.name}`
+    const access = [...new Set([...(merged.get(key)?.access ?? []), ...fact.access])].sort()
+    merged.set(key, { ...fact, access })
+  }
+  return [...merged].sort(byKey).map(([, fact]) => fact)
+}
+
+function functionFacts(all: readonly FunctionFact[]): readonly FunctionFact[] {
+  const merged = new Map<string, FunctionFact>()
+  for (const { schema, name, volatility, language, security_definer } of all) {
+    const key = `${schema}.${name} ${volatility} ${language} ${security_definer}`
+    merged.set(key, { schema, name, volatility, language, security_definer })
+  }
+  return [...merged].sort(byKey).map(([, fact]) => fact)
+}
+
+function byKey([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

@@ -1,0 +1,835 @@
+/**
+ * Walks one statement, to every depth, and collects what it does and names. Nothing can hide: whatever the
+ * walker has no rule for it walks into, key by key.
+ *
+ * @module
+ */
+import type { RelationFact } from '../facts.ts'
+import type { Catalog, CatalogFunction, Relation } from './catalog.ts'
+import { commandsOf, isStatement } from './commands.ts'
+import { child, constantText, isNode, kinded, type Node, names, nodes, text } from './node.ts'
+import type { Scope } from './scope.ts'
+import type { Statement } from './statement.ts'
+
+export interface Collected {
+  readonly commands: ReadonlySet<string>
+  /** Relations that the catalog knows. */
+  readonly relations: ReadonlyMap<Relation, ReadonlySet<Access>>
+  /** Relations that it does not: created here, temporary, unknown. */
+  readonly otherRelations: ReadonlyMap<string, RelationFact>
+  readonly columns: ReadonlySet<string>
+  readonly functions: ReadonlySet<CatalogFunction>
+  /** Settings changed, each with its value where that is one constant. */
+  readonly settings: ReadonlyMap<string, string | undefined>
+  readonly problems: ReadonlySet<string>
+  readonly hasUnknownName: boolean
+  readonly hasWhere: boolean
+  readonly hasLocks: boolean
+  /** What each mention of a relation in a FROM clause, or as a target, stands for. */
+  readonly resolutions: ReadonlyMap<Node, Resolution>
+  /** Statements that EXECUTE runs and FETCH reads from. */
+  readonly runs: readonly Statement[]
+  /** FETCH names a cursor that nobody knows. */
+  readonly hasUnknownCursor: boolean
+  readonly prepares: readonly NamedQuery[]
+  readonly opens: readonly NamedQuery[]
+  readonly forgets: Statement['forgets']
+  readonly copyIn: boolean
+  readonly makesTemporary: boolean
+  /** It may carry a password. */
+  readonly hasSecrets: boolean
+}
+
+/** `derived` is a CTE; `other` is created here, temporary, unknown or ambiguous. */
+export type Resolution =
+  | { readonly kind: 'relation'; readonly relation: Relation }
+  | { readonly kind: 'derived' }
+  | { readonly kind: 'other' }
+
+export interface NamedQuery {
+  readonly name: string
+  readonly query: Node
+}
+
+export type Access = 'read' | 'write'
+
+/** What a walk carries downwards. */
+interface Surroundings {
+  /** CTEs in scope: a name in FROM means the nearest of them before it means a relation. */
+  readonly ctes: ReadonlySet<string>
+  /** How a relation is used that is named without a rule of its own. */
+  readonly access: readonly Access[]
+}
+
+/** Functions that PostgreSQL's newer grammars read as syntax: in an older server users may have their own. */
+const syntaxFunctions: Readonly<Record<string, string>> = {
+  JsonArrayAgg: 'json_arrayagg',
+  JsonArrayConstructor: 'json_array',
+  JsonArrayQueryConstructor: 'json_array',
+  JsonObjectAgg: 'json_objectagg',
+  JsonObjectConstructor: 'json_object',
+  JsonParseExpr: 'json',
+  JsonScalarExpr: 'json_scalar',
+  JsonSerializeExpr: 'json_serialize',
+  JsonTable: 'json_table',
+  MergeSupportFunc: 'merge_action',
+}
+
+const jsonFunctions = ['json_exists', 'json_query', 'json_value']
+
+/** Pseudo-types that CREATE TABLE replaces. */
+const serials = new Set(['serial', 'serial2', 'serial4', 'serial8', 'smallserial', 'bigserial'])
+
+const systemColumns = new Set(['ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid'])
+
+/** Kinds whose DROP, COMMENT and SECURITY LABEL name relations as lists of strings. */
+const relationTypes = new Set([
+  'OBJECT_TABLE',
+  'OBJECT_VIEW',
+  'OBJECT_MATVIEW',
+  'OBJECT_SEQUENCE',
+  'OBJECT_INDEX',
+  'OBJECT_FOREIGN_TABLE',
+])
+/** Kinds named as a part of a relation: the name's last element is the part. */
+const partTypes = new Set([
+  'OBJECT_COLUMN',
+  'OBJECT_TRIGGER',
+  'OBJECT_RULE',
+  'OBJECT_POLICY',
+  'OBJECT_TABCONSTRAINT',
+])
+
+/** Statements with places for passwords and connection strings. */
+const secretStatements = new Set([
+  'CreateRoleStmt',
+  'AlterRoleStmt',
+  'CreateUserMappingStmt',
+  'AlterUserMappingStmt',
+  'CreateForeignServerStmt',
+  'AlterForeignServerStmt',
+  'CreateFdwStmt',
+  'AlterFdwStmt',
+  'CreateForeignTableStmt',
+  'CreateSubscriptionStmt',
+  'AlterSubscriptionStmt',
+  'ImportForeignSchemaStmt',
+])
+
+/** @param isUncertain an earlier statement of the same text may have changed what names mean */
+export function collect(statement: Node, scope: Scope, isUncertain: boolean): Collected {
+  return new Collector(scope, isUncertain).run(statement)
+}
+
+class Collector implements Collected {
+  readonly commands = new Set<string>()
+  readonly relations = new Map<Relation, Set<Access>>()
+  readonly otherRelations = new Map<string, RelationFact>()
+  readonly columns = new Set<string>()
+  readonly functions = new Set<CatalogFunction>()
+  readonly settings = new Map<string, string | undefined>()
+  readonly problems = new Set<string>()
+  readonly resolutions = new Map<Node, Resolution>()
+  readonly runs: Statement[] = []
+  readonly prepares: NamedQuery[] = []
+  readonly opens: NamedQuery[] = []
+  readonly forgets: Statement['forgets'][number][] = []
+  hasUnknownName = false
+  hasWhere = true
+  hasLocks = false
+  hasUnknownCursor = false
+  copyIn = false
+  makesTemporary = false
+  hasSecrets = false
+
+  readonly #scope: Scope
+  readonly #catalog: Catalog
+  readonly #isUncertain: boolean
+  /** Relations by the names that columns may be qualified with. */
+  readonly #aliases = new Map<string, Set<Relation>>()
+  /** Names of columns that the statement itself makes. */
+  readonly #madeColumns = new Set<string>()
+  /** It has columns whose names are not in the text. */
+  #hasUnnamedColumns = false
+  readonly #references: (readonly string[])[] = []
+  /** `(x).name`: a column of whichever composite x is, or a function of one argument. */
+  readonly #attributes: string[] = []
+  /** Functions that the catalog does not have: with one argument, the name may be a column's. */
+  readonly #unknownFunctions = new Map<string, number>()
+
+  constructor(scope: Scope, isUncertain: boolean) {
+    this.#scope = scope
+    this.#catalog = scope.catalog
+    this.#isUncertain = isUncertain || scope.hasUncommittedDdl
+  }
+
+  run(statement: Node): Collected {
+    if (!this.#scope.readsAsWritten) {
+      this.problems.add(
+        'the session reads string constants or characters in another way than the gateway does',
+      )
+    }
+    this.#visit(statement, { ctes: new Set(), access: ['read'] })
+    this.#settleColumns()
+    this.#settleFunctions()
+    if (
+      this.#isUncertain &&
+      (this.relations.size > 0 || this.otherRelations.size > 0 || this.functions.size > 0)
+    ) {
+      this.problems.add('an earlier statement may have changed what its names mean')
+    }
+    return this
+  }
+
+  // ── The walk ──────────────────────────────────────────────────────────────────────────────────────
+
+  #visit(value: unknown, around: Surroundings): void {
+    if (Array.isArray(value)) {
+      for (const item of value) this.#visit(item, around)
+      return
+    }
+    if (!isNode(value)) return
+    const known = kinded(value)
+    if (known) this.#node(...known, around)
+    else this.#children(value, around)
+  }
+
+  #children(body: Node, around: Surroundings, ...without: readonly string[]): void {
+    for (const [key, value] of Object.entries(body)) {
+      if (typeof value === 'object' && !without.includes(key)) this.#visit(value, around)
+    }
+  }
+
+  #node(kind: string, body: Node, around: Surroundings): void {
+    if (isStatement(kind)) this.#statement(kind, body, around)
+    else this.#expression(kind, body, around)
+  }
+
+  #statement(kind: string, body: Node, around: Surroundings): void {
+    for (const command of commandsOf(kind, body)) this.commands.add(command)
+    if (secretStatements.has(kind)) this.hasSecrets = true
+    switch (kind) {
+      case 'SelectStmt':
+        this.#select(body, around)
+        return
+      case 'InsertStmt':
+      case 'UpdateStmt':
+      case 'DeleteStmt':
+      case 'MergeStmt':
+        this.#change(kind, body, around)
+        return
+      case 'CopyStmt':
+        this.#copy(body, around)
+        return
+      case 'VariableSetStmt':
+        this.#set(body, around)
+        return
+      case 'DiscardStmt':
+        this.#discard(body)
+        return
+      case 'PrepareStmt':
+        this.prepares.push({ name: text(body.name), query: child(body, 'query') })
+        this.#children(body, reading(around))
+        return
+      case 'ExecuteStmt':
+        this.#run('prepared statement', this.#scope.prepared(text(body.name)), text(body.name))
+        this.#children(body, reading(around))
+        return
+      case 'DeallocateStmt':
+        this.forgets.push({ kind: 'prepared', name: body.isall ? undefined : text(body.name) })
+        return
+      case 'DeclareCursorStmt':
+        this.opens.push({ name: text(body.portalname), query: child(body, 'query') })
+        this.#children(body, reading(around))
+        return
+      case 'FetchStmt':
+        this.#fetch(text(body.portalname))
+        return
+      case 'ClosePortalStmt':
+        this.forgets.push({ kind: 'cursor', name: body.portalname ? text(body.portalname) : undefined })
+        return
+      case 'ExplainStmt':
+      case 'ReturnStmt':
+        this.#children(body, reading(around))
+        return
+      case 'CreateTableAsStmt':
+        this.#into(child(body, 'into'))
+        this.#children(body, reading(around), 'into')
+        return
+      case 'ViewStmt':
+        this.#create(child(body, 'view'))
+        this.#children(body, reading(around), 'view')
+        return
+      case 'CreateStmt':
+        this.#create(child(body, 'relation'))
+        this.#children(body, writing(around), 'relation')
+        return
+      case 'CreateForeignTableStmt':
+        this.#create(child(child(body, 'base'), 'relation'))
+        this.#children(child(body, 'base'), writing(around), 'relation')
+        return
+      case 'CreateSeqStmt':
+        this.#create(child(body, 'sequence'))
+        this.#children(body, writing(around), 'sequence')
+        return
+      case 'CompositeTypeStmt':
+        this.#children(body, writing(around), 'typevar')
+        return
+      case 'DefineStmt':
+        // Its definition is a list of options that look like types, of which none is run or read.
+        this.#children(body, writing(around), 'definition')
+        return
+      case 'CreateDomainStmt':
+      case 'AlterDomainStmt':
+        this.#madeColumns.add('value')
+        this.#children(body, writing(around))
+        return
+      case 'CreateSchemaStmt':
+        if (nodes(body.schemaElts).length > 0) this.problems.add('it creates objects in a new schema')
+        this.#children(body, writing(around))
+        return
+      case 'DropStmt':
+        this.#objects(text(body.removeType), body.objects, body.missing_ok === true)
+        return
+      case 'CommentStmt':
+      case 'SecLabelStmt':
+        this.#objects(text(body.objtype), [body.object], false)
+        return
+      default:
+        this.#children(body, writing(around))
+    }
+  }
+
+  #expression(kind: string, body: Node, around: Surroundings): void {
+    switch (kind) {
+      case 'RangeVar':
+        this.#mention(body, around)
+        return
+      case 'ColumnRef':
+        this.#references.push(referenceOf(body.fields))
+        return
+      case 'FuncCall':
+        this.#call(names(body.funcname), body)
+        this.#children(body, around, 'funcname')
+        return
+      case 'TypeName':
+        this.#type(names(body.names), body)
+        this.#children(body, around, 'names')
+        return
+      case 'A_Expr':
+        this.#operator(names(body.name))
+        if (text(body.kind).includes('BETWEEN'))
+          for (const name of ['<', '<=', '>', '>=']) this.#operator([name])
+        this.#children(body, around, 'name')
+        return
+      case 'SubLink':
+        this.#operator(body.operName ? names(body.operName) : ['='])
+        this.#children(body, around, 'operName')
+        return
+      case 'CaseExpr':
+        if (body.arg) this.#operator(['='])
+        this.#children(body, around)
+        return
+      case 'SortBy':
+        if (body.useOp) this.#operator(names(body.useOp))
+        this.#children(body, around, 'useOp')
+        return
+      case 'JoinExpr':
+        this.#join(body, around)
+        return
+      case 'RangeFunction':
+        this.#hasUnnamedColumns = true
+        this.#alias(body)
+        this.#children(body, around)
+        return
+      case 'RangeSubselect':
+      case 'RangeTableFunc':
+      case 'JsonTable':
+        this.#alias(body)
+        this.#syntaxFunction(kind)
+        this.#children(body, around)
+        return
+      case 'ResTarget':
+        if (body.name) this.#madeColumns.add(text(body.name))
+        else if (!isNode(body.val) || !('ColumnRef' in body.val)) this.#hasUnnamedColumns = true
+        this.#children(body, around)
+        return
+      case 'ColumnDef':
+        this.#madeColumns.add(text(body.colname))
+        this.#children(body, around)
+        return
+      case 'RangeTableFuncCol':
+        this.#madeColumns.add(text(body.colname))
+        this.#children(body, around)
+        return
+      case 'FunctionParameter':
+      case 'JsonTableColumn':
+        this.#madeColumns.add(text(body.name))
+        this.#children(body, around)
+        return
+      case 'A_Indirection':
+        for (const name of names(body.indirection)) {
+          this.#attributes.push(name)
+          this.#userFunctions(name)
+        }
+        this.#children(body, around)
+        return
+      case 'TableLikeClause':
+        this.#children(body, reading(around))
+        return
+      case 'Constraint':
+        if (isNode(body.pktable)) this.#mention(body.pktable, reading(around))
+        this.#children(body, around, 'pktable')
+        return
+      case 'JsonFuncExpr':
+        for (const name of jsonFunctions) this.#userFunctions(name)
+        this.#children(body, around)
+        return
+      default:
+        this.#syntaxFunction(kind)
+        this.#children(body, around)
+    }
+  }
+
+  // ── Statements ────────────────────────────────────────────────────────────────────────────────────
+
+  #select(body: Node, around: Surroundings): void {
+    if (nodes(body.lockingClause).length > 0) this.hasLocks = true
+    if (isNode(body.intoClause)) this.#into(body.intoClause)
+    // What a locking clause names are aliases, not relations.
+    this.#children(body, this.#with(body, reading(around)), 'withClause', 'intoClause', 'lockingClause')
+  }
+
+  /** INSERT, UPDATE, DELETE, MERGE. How many rows they report tells of what they find, so they read. */
+  #change(kind: string, body: Node, around: Surroundings): void {
+    const inside = this.#with(body, reading(around))
+    const target = child(body, 'relation')
+    const reads =
+      kind !== 'InsertStmt' || body.returningClause !== undefined || body.onConflictClause !== undefined
+    const relations = this.#target(target, reads ? ['read', 'write'] : ['write'])
+    for (const name of [
+      'excluded',
+      'old',
+      'new',
+      ...nodes(child(body, 'returningClause').options).map(optionName),
+    ]) {
+      this.#addAlias(name, relations)
+    }
+
+    if (kind === 'UpdateStmt' || kind === 'DeleteStmt') this.#where(body.whereClause)
+    if (kind === 'MergeStmt') this.#where(body.joinCondition)
+    if (kind === 'InsertStmt' && !body.cols && body.selectStmt) this.#columnsOf(relations, '*')
+    for (const { ResTarget } of [
+      ...nodes(body.cols),
+      ...nodes(kind === 'UpdateStmt' ? body.targetList : []),
+      ...nodes(child(body, 'onConflictClause').targetList),
+      ...nodes(body.mergeWhenClauses).flatMap((clause) => nodes(child(clause, 'MergeWhenClause').targetList)),
+    ]) {
+      if (isNode(ResTarget)) this.#columnsOf(relations, text(ResTarget.name))
+    }
+
+    const source = child(child(body, 'selectStmt'), 'SelectStmt')
+    if (source.valuesLists) {
+      // INSERT … VALUES reads nothing, though the grammar calls its rows a SELECT.
+      this.#children(source, this.#with(source, inside), 'withClause')
+      this.#children(body, inside, 'relation', 'withClause', 'selectStmt')
+    } else {
+      this.#children(body, inside, 'relation', 'withClause')
+    }
+  }
+
+  #copy(body: Node, around: Surroundings): void {
+    const isFrom = body.is_from === true
+    if (isFrom && !body.is_program && body.filename === undefined) this.copyIn = true
+    if (isNode(body.relation)) {
+      const relations = this.#target(body.relation, [isFrom ? 'write' : 'read'])
+      const listed = names(body.attlist)
+      for (const name of listed.length > 0 ? listed : ['*']) this.#columnsOf(relations, name)
+    }
+    this.#children(body, reading(around), 'relation', 'attlist')
+  }
+
+  #set(body: Node, around: Surroundings): void {
+    const args = nodes(body.args)
+    if (body.kind === 'VAR_RESET_ALL') this.settings.set('*', undefined)
+    else if (body.kind === 'VAR_SET_MULTI') this.#setTransaction(text(body.name), args)
+    else {
+      const value = args.length === 1 ? constantText(args[0]) : undefined
+      this.settings.set(text(body.name).toLowerCase(), value)
+      // ALTER ROLE … SET and the like come here too; nothing in a name says whether its value is secret.
+      if (/passw/i.test(text(body.name))) this.hasSecrets = true
+    }
+    this.#children(body, around)
+  }
+
+  #setTransaction(what: string, args: readonly Node[]): void {
+    if (what === 'TRANSACTION SNAPSHOT') this.settings.set('transaction_snapshot', undefined)
+    const prefix = what === 'SESSION CHARACTERISTICS' ? 'default_' : ''
+    for (const { DefElem } of args) {
+      if (isNode(DefElem)) this.settings.set(prefix + text(DefElem.defname), constantText(DefElem.arg))
+    }
+  }
+
+  #discard(body: Node): void {
+    if (body.target !== 'DISCARD_ALL') return
+    this.settings.set('*', undefined)
+    this.forgets.push({ kind: 'prepared', name: undefined }, { kind: 'cursor', name: undefined })
+  }
+
+  #fetch(name: string): void {
+    const cursor = this.#scope.cursor(name)
+    if (cursor) this.runs.push(cursor)
+    else this.hasUnknownCursor = true
+  }
+
+  /** What a prepared statement says of itself now; one that runs another is more than anybody needs. */
+  #run(what: string, statement: Statement | undefined, name: string): void {
+    if (!statement) {
+      this.problems.add(`${what} "${name}" is unknown`)
+      return
+    }
+    const now = statement.under({ ...this.#scope, prepared: () => undefined })
+    this.runs.push(now)
+    if (now.hasUnknownName) this.hasUnknownName = true
+  }
+
+  #objects(type: string, objects: unknown, isOptional: boolean): void {
+    for (const object of nodes(objects)) {
+      const name = 'List' in object ? names(child(object, 'List').items) : names([object])
+      const relation = partTypes.has(type) ? name.slice(0, -1) : relationTypes.has(type) ? name : []
+      const last = relation.at(-1)
+      if (last === undefined) continue
+      const schema = relation.at(-2)
+      const found = this.#lookUp(schema, last)
+      if (found.length === 0 && isOptional) this.#other(schema ?? this.#creationSchema(), last, ['write'])
+      else this.#use(found, schema, last, ['write'])
+    }
+  }
+
+  #where(condition: unknown): void {
+    if (!isSelective(condition)) this.hasWhere = false
+  }
+
+  // ── Relations ─────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Visits the queries of a WITH clause, each seeing the ones before it, or all of them when RECURSIVE.
+   * @returns the surroundings of the statement that the clause belongs to
+   */
+  #with(body: Node, around: Surroundings): Surroundings {
+    const clause = child(body, 'withClause')
+    const ctes = nodes(clause.ctes).map((node) => child(node, 'CommonTableExpr'))
+    const all = ctes.map((cte) => text(cte.ctename))
+    const ofAll = { ...around, ctes: around.ctes.union(new Set(all)) }
+    for (const [index, cte] of ctes.entries()) {
+      const seen = { ...around, ctes: around.ctes.union(new Set(all.slice(0, index))) }
+      for (const name of names(cte.aliascolnames)) this.#madeColumns.add(name)
+      for (const key of ['search_clause', 'cycle_clause']) {
+        for (const value of Object.values(child(cte, key))) {
+          if (typeof value === 'string') this.#madeColumns.add(value)
+        }
+      }
+      this.#children(cte, clause.recursive ? ofAll : seen)
+    }
+    return ofAll
+  }
+
+  /** A relation in a FROM clause, or in a clause of its own. */
+  #mention(range: Node, around: Surroundings): void {
+    const name = text(range.relname)
+    this.#alias(range)
+    if (range.schemaname === undefined && around.ctes.has(name)) {
+      this.resolutions.set(range, { kind: 'derived' })
+      return
+    }
+    this.#target(range, around.access)
+  }
+
+  /** A relation that no CTE can shadow. @returns what it may be */
+  #target(range: Node, access: readonly Access[]): readonly Relation[] {
+    const name = text(range.relname)
+    const schema = range.schemaname === undefined ? undefined : text(range.schemaname)
+    if (range.catalogname !== undefined && range.catalogname !== this.#catalog.database) {
+      this.problems.add(`relation "${name}" is in another database`)
+    }
+    this.#alias(range)
+    const found = this.#lookUp(schema, name)
+    const [relation] = found
+    this.resolutions.set(
+      range,
+      relation && found.length === 1 ? { kind: 'relation', relation } : { kind: 'other' },
+    )
+    this.#use(found, schema, name, access)
+    const alias = child(range, 'alias').aliasname
+    this.#addAlias(typeof alias === 'string' ? alias : name, found)
+    return found
+  }
+
+  /** Everything that a name may mean: one relation, or several when that depends on the session. */
+  #lookUp(schema: string | undefined, name: string): readonly Relation[] {
+    if (schema !== undefined) {
+      if (isTemporary(schema)) return this.#temporary(name)
+      const relation = this.#catalog.relation(schema, name)
+      return relation ? [relation] : []
+    }
+    const temporary = this.#scope.mayHaveTemporary ? this.#temporary(name) : []
+    const path = this.#scope.searchPath
+    if (!path) return [...temporary, ...this.#catalog.relations(name).filter(isPermanent)]
+    for (const candidate of ['pg_catalog', ...path].slice(path.includes('pg_catalog') ? 1 : 0)) {
+      const relation = isTemporary(candidate) ? undefined : this.#catalog.relation(candidate, name)
+      if (relation) return [...temporary, relation]
+    }
+    return temporary
+  }
+
+  #temporary(name: string): readonly Relation[] {
+    return this.#catalog.relations(name).filter((relation) => !isPermanent(relation))
+  }
+
+  #use(
+    found: readonly Relation[],
+    schema: string | undefined,
+    name: string,
+    access: readonly Access[],
+  ): void {
+    if (found.length === 0) {
+      this.problems.add(`relation "${schema === undefined ? '' : `${schema}.`}${name}" is unknown`)
+      this.hasUnknownName = true
+      this.#other(schema ?? '', name, access)
+    }
+    if (found.length > 1) this.problems.add(`relation "${name}" may be one of several`)
+    for (const relation of found) {
+      if (!isPermanent(relation)) this.problems.add(`relation "${name}" is temporary`)
+      const known = this.relations.get(relation) ?? new Set()
+      for (const one of access) known.add(one)
+      this.relations.set(relation, known)
+    }
+  }
+
+  /** A name for something new: it need not be known, and replaces nothing that has rows. */
+  #create(range: Node): void {
+    const isTemporaryRange = range.relpersistence === 't' || isTemporary(text(range.schemaname))
+    const mayBeTemporary =
+      range.schemaname === undefined && (this.#scope.searchPath?.some(isTemporary) ?? true)
+    if (isTemporaryRange || mayBeTemporary) this.makesTemporary = true
+    const schema = isTemporaryRange ? 'pg_temp' : text(range.schemaname) || this.#creationSchema()
+    this.resolutions.set(range, { kind: 'other' })
+    const existing = this.#catalog.relation(schema, text(range.relname))
+    if (existing) this.#use([existing], schema, text(range.relname), ['write'])
+    else this.#other(schema, text(range.relname), ['write'])
+  }
+
+  #into(clause: Node): void {
+    this.#create(child(clause, 'rel'))
+  }
+
+  #creationSchema(): string {
+    return this.#scope.searchPath?.find((schema) => schema !== 'pg_catalog' && !isTemporary(schema)) ?? ''
+  }
+
+  #other(schema: string, name: string, access: readonly Access[]): void {
+    const key = `${schema}.${name}`
+    const known = this.otherRelations.get(key)?.access ?? []
+    this.otherRelations.set(key, {
+      schema,
+      name,
+      kind: 'unknown',
+      access: [...new Set([...known, ...access])],
+    })
+  }
+
+  // ── Columns ───────────────────────────────────────────────────────────────────────────────────────
+
+  #alias(range: Node): void {
+    const alias = child(range, 'alias')
+    for (const name of names(alias.colnames)) this.#madeColumns.add(name)
+    // A function's only column is named as its alias.
+    if (alias.aliasname) this.#madeColumns.add(text(alias.aliasname))
+  }
+
+  #addAlias(name: string, relations: readonly Relation[]): void {
+    const known = this.#aliases.get(name) ?? new Set()
+    for (const relation of relations) known.add(relation)
+    this.#aliases.set(name, known)
+  }
+
+  #join(body: Node, around: Surroundings): void {
+    const using = names(body.usingClause)
+    if (using.length > 0 || body.isNatural) this.#operator(['='])
+    for (const name of using) this.#references.push([name])
+    if (body.isNatural) this.#references.push(['*'])
+    this.#alias(body)
+    this.#children(body, around, 'usingClause')
+  }
+
+  #columnsOf(relations: Iterable<Relation>, name: string): void {
+    for (const { schema, name: relation } of relations) this.columns.add(`${schema}.${relation}.${name}`)
+  }
+
+  /** Once all aliases are known: what each column reference may read. */
+  #settleColumns(): void {
+    for (const name of this.#attributes) this.#columnsOf(this.#having(this.relations.keys(), name), name)
+    for (const fields of this.#references) {
+      const name = fields.at(-1) ?? ''
+      const qualifier = fields.at(-2)
+      const among = qualifier === undefined ? this.relations.keys() : (this.#aliases.get(qualifier) ?? [])
+      const having = this.#having(among, name)
+      this.#columnsOf(having, name)
+      if (having.length > 0 || systemColumns.has(name)) continue
+      const wholeRow = qualifier === undefined ? this.#aliases.get(name) : undefined
+      if (wholeRow) this.#columnsOf(wholeRow, '*')
+      // `c.f` calls the function f with the row c.
+      else if (qualifier !== undefined && this.#userFunctions(name)) continue
+      // Rows of rules and triggers.
+      else if (qualifier === 'old' || qualifier === 'new') continue
+      else if (!this.#hasUnnamedColumns && !this.#madeColumns.has(name) && name !== '*') {
+        this.problems.add(`column "${name}" is unknown`)
+        this.hasUnknownName = true
+      }
+    }
+  }
+
+  #having(relations: Iterable<Relation>, name: string): readonly Relation[] {
+    return [...relations].filter((relation) => name === '*' || relation.columns.has(name))
+  }
+
+  // ── Functions, operators, types ───────────────────────────────────────────────────────────────────
+
+  #call(name: readonly string[], body: Node): void {
+    const last = name.at(-1) ?? ''
+    const count = nodes(body.args).length
+    if (last.startsWith('dblink')) this.hasSecrets = true
+    this.#madeColumns.add(last)
+    const found = this.#visible(this.#catalog.functions(last), name)
+    const exact = found.filter((candidate) => takes(candidate, count))
+    if (last === 'set_config' || last === 'pg_reload_conf') this.#setConfig(nodes(body.args))
+    for (const candidate of exact.length > 0 && !body.agg_within_group ? exact : found)
+      this.functions.add(candidate)
+    if (found.length === 0) this.#unknownFunctions.set(name.join('.'), count)
+  }
+
+  #setConfig(args: readonly Node[]): void {
+    const name = constantText(args[0])
+    this.settings.set(name?.toLowerCase() ?? '*', constantText(args[1]))
+  }
+
+  /** `f(x)` may also be a cast to type f, or column f of the row x. */
+  #settleFunctions(): void {
+    for (const [qualified, count] of this.#unknownFunctions) {
+      const name = qualified.split('.')
+      const last = name.at(-1) ?? ''
+      const types = count === 1 ? this.#visible(this.#catalog.types(last), name) : []
+      for (const type of types) for (const each of type.functions) this.functions.add(each)
+      if (count === 1) this.#columnsOf(this.#having(this.relations.keys(), last), last)
+      if (types.length > 0) continue
+      this.problems.add(`function "${qualified}" is unknown`)
+      this.hasUnknownName = true
+    }
+  }
+
+  /** Adds functions of users that take one argument. @returns whether there are any */
+  #userFunctions(name: string): boolean {
+    const found = this.#catalog.functions(name).filter((each) => !each.isBuiltin && takes(each, 1))
+    for (const each of found) this.functions.add(each)
+    return found.length > 0
+  }
+
+  #syntaxFunction(kind: string): void {
+    const name = syntaxFunctions[kind]
+    if (name === undefined) return
+    this.#madeColumns.add(name)
+    for (const each of this.#catalog.functions(name)) if (!each.isBuiltin) this.functions.add(each)
+  }
+
+  /**
+   * Operators of users count as their functions. Those of an extension's types are everywhere (`=` of
+   * citext) and plain arithmetic, so that they would only be noise.
+   */
+  #operator(name: readonly string[]): void {
+    const last = name.at(-1) ?? ''
+    for (const operator of this.#visible(this.#catalog.operators(last), name)) {
+      const { isExtension, volatility, language } = operator.function
+      if (!(isExtension && volatility === 'immutable' && language === 'c'))
+        this.functions.add(operator.function)
+    }
+  }
+
+  #type(name: readonly string[], body: Node): void {
+    const last = name.at(-1) ?? ''
+    if (body.pct_type || serials.has(last)) return
+    const found = this.#visible(this.#catalog.types(last), name)
+    for (const type of found) for (const each of type.functions) this.functions.add(each)
+    if (found.length > 0) return
+    this.problems.add(`type "${name.join('.')}" is unknown`)
+    this.hasUnknownName = true
+  }
+
+  /** Those that a name, qualified or not, may mean here. */
+  #visible<T extends { readonly schema: string }>(all: readonly T[], name: readonly string[]): readonly T[] {
+    const schema = name.at(-2)
+    if (schema !== undefined) {
+      return all.filter((each) => each.schema === schema || (isTemporary(schema) && isTemporary(each.schema)))
+    }
+    const path = this.#scope.searchPath
+    if (!path) return all
+    return all.filter(
+      (each) => each.schema === 'pg_catalog' || path.includes(each.schema) || isTemporary(each.schema),
+    )
+  }
+}
+
+function reading(around: Surroundings): Surroundings {
+  return { ...around, access: ['read'] }
+}
+
+function writing(around: Surroundings): Surroundings {
+  return { ...around, access: ['write'] }
+}
+
+/** Names of a column reference, the star as `*`. */
+function referenceOf(fields: unknown): readonly string[] {
+  return nodes(fields).map((field) => ('A_Star' in field ? '*' : (names([field])[0] ?? '')))
+}
+
+function optionName(node: Node): string {
+  return text(child(node, 'ReturningOption').value)
+}
+
+function takes(candidate: CatalogFunction, count: number): boolean {
+  return candidate.arguments.least <= count && count <= candidate.arguments.most
+}
+
+function isTemporary(schema: string): boolean {
+  return schema === 'pg_temp' || schema.startsWith('pg_temp_') || schema.startsWith('pg_toast_temp_')
+}
+
+function isPermanent({ schema }: Relation): boolean {
+  return !isTemporary(schema)
+}
+
+/**
+ * Whether a condition can leave rows out. A constant one cannot be trusted to, nor one that an OR with a
+ * constant, or a comparison of something with itself, makes true.
+ */
+function isSelective(condition: unknown): boolean {
+  if (!isNode(condition)) return false
+  if ('CurrentOfExpr' in condition) return true
+  const bool = child(condition, 'BoolExpr')
+  const args = nodes(bool.args)
+  if (bool.boolop === 'OR_EXPR') return args.every(isSelective)
+  if (bool.boolop === 'AND_EXPR') return args.some(isSelective)
+  if (bool.boolop === 'NOT_EXPR') return args.every(isSelective)
+  const { lexpr, rexpr } = child(condition, 'A_Expr')
+  if (lexpr && rexpr && withoutPlaces(lexpr) === withoutPlaces(rexpr)) return false
+  return hasColumn(condition)
+}
+
+function withoutPlaces(value: unknown): string {
+  return JSON.stringify(value, (key, inner) => (key === 'location' ? undefined : inner))
+}
+
+function hasColumn(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(hasColumn)
+  if (!isNode(value)) return false
+  return 'ColumnRef' in value || Object.values(value).some(hasColumn)
+}

@@ -1,0 +1,48 @@
+import { Denied } from '../errors.ts'
+import type { Column } from '../operation.ts'
+import type { MaskedColumns } from './masked-columns.ts'
+import type { SqlTrace } from './statement.ts'
+import type { Traced } from './trace.ts'
+
+/** The trace of a statement for an agent that nothing is masked for. */
+export const nothingMasked: SqlTrace = {
+  touched: false,
+  masked: [],
+  outputs: [],
+  relations: new Set(),
+  maskFor: () => undefined,
+  check() {},
+}
+
+/** What tracing each statement of a text found, as one. */
+export function sqlTrace(parts: readonly Traced[], masked: MaskedColumns): SqlTrace {
+  const outputs = parts.flatMap((part) => part.outputs)
+  const fields = outputs.map(({ relation, column }) => `${relation.schema}.${relation.name}.${column}`)
+  return {
+    touched: parts.some(({ touched }) => touched),
+    masked: [...new Set(fields)].sort(),
+    outputs,
+    relations: new Set(parts.flatMap((part) => [...part.relations])),
+    maskFor: masked.maskFor,
+    check(columns) {
+      // Nothing says which statement of a text a row set belongs to.
+      if (parts.some((part) => agrees(part, columns, masked))) return
+      throw new Denied('unmaskable', 'Cannot mask result: its columns are not those that were expected', {
+        hint: 'Send the statement again: the target may have changed.',
+      })
+    },
+  }
+}
+
+/** Whether these columns come from relations that the statement names, and show exactly what it should. */
+function agrees(part: Traced, columns: readonly Column[], masked: MaskedColumns): boolean {
+  const named = columns.filter(({ table }) => table !== 0)
+  if (!named.every(({ table }) => part.relations.has(table))) return false
+  const shown = named.flatMap(({ table, attribute }) =>
+    masked.maskFor(table, attribute) ? [`${table}.${attribute}`] : [],
+  )
+  const expected = part.outputs.map(
+    ({ relation, column }) => `${relation.oid}.${relation.columns.get(column)?.number}`,
+  )
+  return shown.sort().join() === expected.sort().join()
+}

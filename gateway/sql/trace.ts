@@ -1,0 +1,196 @@
+/**
+ * Proves that masked values of one statement's result come out in plain columns, where they can be masked,
+ * and nowhere else. What cannot be proven is denied: an agent may know PostgreSQL as well as its authors.
+ *
+ * @module
+ */
+import type { Mask } from '../decision.ts'
+import { Denied } from '../errors.ts'
+import type { CatalogFunction, Relation } from './catalog.ts'
+import type { Collected } from './collect.ts'
+import { isHarmless, isHarmlessRelation, isHarmlessSetting } from './harmless.ts'
+import type { MaskedColumns } from './masked-columns.ts'
+import { masksOutput, type Output } from './masked-output.ts'
+import type { Node } from './node.ts'
+import type { Named } from './statement.ts'
+
+/** One statement of a text. */
+export interface Part {
+  readonly tree: Node
+  readonly collected: Collected
+  /** What PREPARE names in it. */
+  readonly prepares: readonly Named[]
+  /** What DECLARE opens in it. */
+  readonly opens: readonly Named[]
+}
+
+/** What tracing one part found. */
+export interface Traced {
+  readonly touched: boolean
+  /** The masked columns that must come out, each as often as listed. */
+  readonly outputs: readonly Output[]
+  /** OIDs of every relation that a column of the result may come from. */
+  readonly relations: ReadonlySet<number>
+}
+
+export interface TraceContext {
+  readonly masks: readonly Mask[]
+  readonly masked: MaskedColumns
+  /** Functions of this catalog that any statement may run unseen. */
+  readonly hiddenFunctions: readonly CatalogFunction[]
+  /** Functions that the configuration trusts, as `schema.name`. */
+  readonly trusted: ReadonlySet<string>
+  relation(oid: number): Relation | undefined
+  /** The parts of a view's query. */
+  view(relation: Relation): readonly Part[] | undefined
+}
+
+/** Commands whose every effect the rules below know. Others are refused while columns are masked. */
+const traceable = new Set([
+  ...['select', 'insert', 'update', 'delete', 'merge', 'copy from', 'copy to', 'explain', 'lock', 'truncate'],
+  ...[
+    'begin',
+    'commit',
+    'rollback',
+    'savepoint',
+    'release savepoint',
+    'rollback to savepoint',
+    'set constraints',
+  ],
+  ...[
+    'set',
+    'reset',
+    'show',
+    'discard',
+    'declare',
+    'fetch',
+    'move',
+    'close',
+    'prepare',
+    'execute',
+    'deallocate',
+  ],
+  ...['unlisten'],
+])
+
+/** Of those, the ones that may not come near a masked column at all. */
+const untouching = ['merge', 'explain', 'copy from']
+
+/** @throws Denied `unmaskable` */
+export function tracePart(part: Part, context: TraceContext): Traced {
+  const { tree, collected } = part
+  refuseUntraceable(collected, context)
+  for (const { statement } of part.prepares) statement.trace(context.masks)
+  const runs = collected.runs.map((statement) => statement.trace(context.masks))
+  const relations = new Set([...collected.relations.keys()].map(({ oid }) => oid))
+
+  if ('ExecuteStmt' in tree || 'FetchStmt' in tree) {
+    const [run] = runs
+    if (!run) throw unmaskable('it reads from a cursor or prepared statement that is unknown')
+    return { touched: run.touched, outputs: run.outputs, relations: run.relations }
+  }
+  if (runs.some((run) => run.touched))
+    throw unmaskable('it uses a prepared statement that reads masked columns')
+  if ('PrepareStmt' in tree) return { touched: false, outputs: [], relations }
+
+  const touched = [...collected.relations.keys()].some((relation) => context.masked.of(relation).size > 0)
+  if (!touched) return { touched, outputs: [], relations }
+  for (const command of untouching) {
+    if (collected.commands.has(command)) throw unmaskable(`${command} of a table with masked columns`)
+  }
+  return { touched, outputs: masksOutput(tree, collected.resolutions, context.masked), relations }
+}
+
+/** What no statement may do while columns are masked, whether it names one or not. */
+function refuseUntraceable(collected: Collected, context: TraceContext): void {
+  const [problem] = collected.problems
+  if (problem !== undefined) throw unmaskable(problem)
+  for (const command of collected.commands) {
+    if (!traceable.has(command)) throw unmaskable(`${command} may bring masked values elsewhere`)
+  }
+  if (collected.otherRelations.size > 0) throw unmaskable('it makes or names a relation that is unknown')
+  if (collected.hasUnknownCursor) throw unmaskable('it reads from a cursor that is unknown')
+  for (const [name, value] of collected.settings) {
+    const isReset = name === '*' && (collected.commands.has('reset') || collected.commands.has('discard'))
+    if (!isReset && !isHarmlessSetting(name, value))
+      throw unmaskable(`setting "${name}" may change what is masked`)
+  }
+  for (const each of [...collected.functions, ...context.hiddenFunctions]) refuseFunction(each, context)
+  for (const [relation, access] of collected.relations) {
+    refuseRelation(relation, access.has('write'), context)
+  }
+}
+
+function refuseFunction(called: CatalogFunction, { trusted }: TraceContext): void {
+  const name = nameOf(called)
+  if (isHarmless(called) || trusted.has(name)) return
+  throw unmaskable(`function "${name}" may reach masked columns, and the configuration does not trust it`)
+}
+
+function refuseRelation(named: Relation, isWritten: boolean, context: TraceContext): void {
+  if (named.hasRules) throw unmaskable(`rules rewrite what is done to "${nameOf(named)}"`)
+  for (const relation of reached(named, isWritten, context)) {
+    refuseKind(relation, isWritten, context)
+    for (const each of relation.functionsOnRead) refuseFunction(each, context)
+    if (isWritten) for (const each of relation.functionsOnWrite) refuseFunction(each, context)
+  }
+}
+
+/** The relation, its partitions, and where it is written those that its foreign keys reach. */
+function reached(named: Relation, isWritten: boolean, context: TraceContext): ReadonlySet<Relation> {
+  const found = new Set([named])
+  // A Set yields what is added to it while it is walked.
+  for (const relation of found) {
+    const referring = isWritten ? relation.references.map(({ relation: oid }) => oid) : []
+    for (const oid of [...relation.children, ...referring]) {
+      const next = context.relation(oid)
+      if (!next) throw unmaskable(`"${nameOf(named)}" has a part that is unknown`)
+      found.add(next)
+    }
+  }
+  return found
+}
+
+function refuseKind(relation: Relation, isWritten: boolean, context: TraceContext): void {
+  const name = nameOf(relation)
+  if (relation.isBuiltin) {
+    if (isHarmlessRelation(relation) && !isWritten) return
+    throw unmaskable(`system relation "${name}" may tell of masked values`)
+  }
+  if (relation.schema === 'pg_toast') throw unmaskable(`"${name}" holds values of other tables`)
+  switch (relation.kind) {
+    case 'table':
+    case 'partitioned table':
+    case 'sequence':
+      return
+    case 'view':
+    case 'materialized view':
+      refuseView(relation, isWritten, context)
+      return
+    case 'foreign table':
+      throw unmaskable(`foreign table "${name}" may show masked columns under another name`)
+    case 'unknown':
+      throw unmaskable(`"${name}" is no table or view`)
+  }
+}
+
+/** A view is as good as its query, and that may not touch what is masked. */
+function refuseView(view: Relation, isWritten: boolean, context: TraceContext): void {
+  const parts = context.view(view)
+  if (!parts) throw unmaskable(`view "${nameOf(view)}" cannot be analysed`)
+  for (const part of parts) {
+    if (tracePart(part, context).touched) {
+      throw unmaskable(`view "${nameOf(view)}" reads a table with masked columns`)
+    }
+    if (!isWritten) continue
+    for (const relation of part.collected.relations.keys()) refuseRelation(relation, isWritten, context)
+  }
+}
+
+function nameOf({ schema, name }: { readonly schema: string; readonly name: string }): string {
+  return `${schema}.${name}`
+}
+
+function unmaskable(reason: string): Denied {
+  return new Denied('unmaskable', `Cannot trace masked columns: ${reason}`)
+}
