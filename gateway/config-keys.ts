@@ -21,7 +21,8 @@ const maximumKeyBytes = 16 * 1024
 export async function keys({ store, recording, masking }: Config, files: Files): Promise<Keys> {
   return {
     signing: recording.signingKey?.reveal() ?? (await kept('recording-key.pem', generatePrivateKey)),
-    masking: masking.key?.reveal() ?? (await kept('masking.key', () => randomBytes(32).toString('base64url'))),
+    masking:
+      masking.key?.reveal() ?? (await kept('masking.key', () => randomBytes(32).toString('base64url'))),
   }
 
   async function kept(name: string, make: () => string): Promise<string> {
