@@ -12,23 +12,16 @@ import type { Decision } from '../decision.ts'
 import type { SqlFacts } from '../facts.ts'
 import type { SqlOperation } from '../operation.ts'
 import type { EstablishedSession } from '../plugin.ts'
+import type { Reads } from './input.ts'
 
 /** How many statements are remembered for one session; the oldest gives way. */
 export const maxStatements = 200
+/** Characters of a statement that is remembered: longer ones take longer to run than to decide. */
+export const maxTextLength = 4096
 
-/**
- * May decisions of this policy be remembered? Parameters, the approval and the time differ between equal
- * questions; whoever reads `operation` or `input` as a whole reads them too.
- */
-export function isCacheable(reads: readonly string[]): boolean {
-  return !reads.some((path) => varying.some((varies) => overlaps(path, varies)))
-}
-
-const varying = ['operation.parameters', 'approval', 'now']
-
-/** Does reading `path` show any of `part`? */
-export function overlaps(path: string, part: string): boolean {
-  return path === 'input' || path === part || path.startsWith(`${part}.`) || part.startsWith(`${path}.`)
+/** May decisions of a policy that reads this be remembered? Its parameters, approval and time may differ next time. */
+export function isCacheable(reads: Reads): boolean {
+  return !['operation.parameters', 'approval', 'now'].some(reads)
 }
 
 interface Entry {
@@ -45,6 +38,7 @@ export class DecisionCache {
   }
 
   set(session: EstablishedSession, { facts, text, action }: SqlOperation, decision: Decision): void {
+    if (text.length > maxTextLength) return
     const entries = this.#entriesOf(session)
     const known = entries.get(facts)
     if (known?.text === text) {

@@ -17,7 +17,7 @@ import { PolicyError } from './policy-error.ts'
 const { loadPolicySync } = (opaWasm as unknown as { default: typeof opaWasm }).default
 
 /** Characters of JSON that a policy is asked about at most. */
-export const maxInputLength = 1024 * 1024
+export const maxInputLength = 256 * 1024
 /** How deep the input may nest; the module recurses, and so does `JSON.stringify`. */
 export const maxInputDepth = 64
 /** 64 KiB each. An evaluation that needs more fails, and its operation is denied. */

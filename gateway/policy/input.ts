@@ -49,15 +49,16 @@ export interface Input {
 
 type Parameter = string | null | { readonly binary: string } | { readonly bytes: number }
 
+export type Reads = (part: string) => boolean
+
 /** A longer parameter is shown to policies as its size: what is stored in it is not what they decide by. */
 export const maxParameterBytes = 64 * 1024
 
-/** @param readsParameters whether a rule can see parameters; if none can, nobody pays for encoding them. */
-export function input(
-  { session, operation, approval }: Question,
-  now: number,
-  readsParameters: boolean,
-): Input {
+/**
+ * @param reads whether a rule can see this part of the document. Text and parameters may be large: what no
+ * rule can see is left empty, so that nobody pays for it.
+ */
+export function input({ session, operation, approval }: Question, now: number, reads: Reads): Input {
   const { subject, issuer, groups, claims, actors } = session.principal
   const { name, kind, labels } = session.target
   const { address, application, user } = session.client
@@ -66,17 +67,18 @@ export function input(
     principal: { subject, issuer, groups, claims, actors },
     session: { id: session.id, protocol: session.protocol, client: { address, application, user } },
     target: { name, kind, labels },
-    operation: asked(operation, readsParameters),
+    operation: asked(operation, reads),
     ...(approval && { approval: { id: approval.id, by: approval.by } }),
     now: new Date(now).toISOString(),
   }
 }
 
-function asked(operation: Operation, readsParameters: boolean): Input['operation'] {
+function asked(operation: Operation, reads: Reads): Input['operation'] {
   switch (operation.kind) {
     case 'sql': {
-      const { kind, action, text, facts } = operation
-      const parameters = readsParameters ? operation.parameters.map(parameter) : []
+      const { kind, action, facts } = operation
+      const text = reads('operation.text') ? operation.text : ''
+      const parameters = reads('operation.parameters') ? operation.parameters.map(parameter) : []
       return { kind, action, text, parameters, facts }
     }
     case 'http': {

@@ -7,7 +7,7 @@ import type { Decision } from '../decision.ts'
 import type { Log } from '../log.ts'
 import { decision } from './answer.ts'
 import type { Bundle } from './bundle.ts'
-import { DecisionCache, isCacheable, overlaps } from './cache.ts'
+import { DecisionCache, isCacheable } from './cache.ts'
 import { Evaluator } from './evaluator.ts'
 import { type Input, input, type Question } from './input.ts'
 
@@ -61,9 +61,9 @@ interface Loaded {
 }
 
 function load(bundle: Bundle, now: () => number): Loaded {
-  const { revision, reads = ['input'] } = bundle
+  const { revision, reads: paths = ['input'] } = bundle
   const evaluator = new Evaluator(bundle)
-  const readsParameters = reads.some((path) => overlaps(path, 'operation.parameters'))
+  const reads = (part: string) => paths.some((path) => overlaps(path, part))
   const cache = isCacheable(reads) && !evaluator.isTimeDependent ? new DecisionCache() : undefined
 
   // A policy that cannot answer a plain question would deny everything: better found out before it is active.
@@ -81,8 +81,13 @@ function load(bundle: Bundle, now: () => number): Loaded {
   }
 
   function ask(question: Question): Decision {
-    return decision(evaluator.evaluate(input(question, now(), readsParameters)), revision)
+    return decision(evaluator.evaluate(input(question, now(), reads)), revision)
   }
+}
+
+/** Does a rule that reads `path` see any of `part`? Whoever reads a whole sees its parts. */
+function overlaps(path: string, part: string): boolean {
+  return path === 'input' || path === part || path.startsWith(`${part}.`) || part.startsWith(`${path}.`)
 }
 
 const plainQuestion: Input = {

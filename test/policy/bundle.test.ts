@@ -112,7 +112,7 @@ describe('a bundle', () => {
 
   test('says which parts of the input its rules read', async () => {
     expect(await read(files)).toMatchObject({
-      reads: ['target.name'],
+      reads: ['operation.facts', 'operation.kind', 'target.name'], // the first two: the library
       revision: expect.stringMatching(/^[0-9a-f]{16}$/),
     })
   })

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { Bundle } from '../../gateway/policy/bundle.ts'
-import { maxStatements } from '../../gateway/policy/cache.ts'
+import { maxStatements, maxTextLength } from '../../gateway/policy/cache.ts'
 import { policy } from '../../gateway/policy/policy.ts'
 import { compileBundle, compileTimeout } from './compile.ts'
 import { logs } from './logs.ts'
@@ -321,6 +321,13 @@ describe(
       const [oldest, next] = operations
       expect(next && ask(next)).toBe(second)
       expect(oldest && ask(oldest)).not.toBe(first)
+    })
+
+    test('but not for a long text', async () => {
+      const { decide } = await deciding('allow if input.operation.facts.commands == []')
+      const long = statement('a', {}, { text: 'x'.repeat(maxTextLength + 1) })
+
+      expect(decide(long)).not.toBe(decide(long))
     })
 
     test('and costs next to nothing then', async () => {

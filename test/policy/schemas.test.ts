@@ -66,13 +66,13 @@ describe('the input', () => {
   ])('of %s is as its schema says', async (_, question) => {
     const validate = await schema('input.schema.json')
 
-    validate(JSON.parse(JSON.stringify(input(question, Date.UTC(2026, 0, 1), true))))
+    validate(JSON.parse(JSON.stringify(input(question, Date.UTC(2026, 0, 1), () => true))))
 
     expect(validate.errors).toBeNull()
   })
 
   test('holds no credential, and nothing of the request but its facts', () => {
-    const document = input(request('a', 'GET', '/'), 0, true)
+    const document = input(request('a', 'GET', '/'), 0, () => true)
 
     expect(Object.keys(document.operation)).toEqual(['kind', 'action', 'text', 'facts'])
   })
