@@ -29,7 +29,7 @@ export interface DoorServices {
   readonly plugins: readonly Plugin[]
   readonly targets: ReadonlyMap<string, PostgresTarget>
   /** How sessions at a target understand statements. @throws Denied when the target's catalog cannot be read */
-  analysis(target: PostgresTarget): Pick<SessionServices, 'analyse' | 'catalog'>
+  readonly analyses: ReadonlyMap<string, Analysis>
   readonly encryption: EncryptionRules
   readonly log: Log
   readonly now: () => number
@@ -38,6 +38,8 @@ export interface DoorServices {
   /** Hears of every operation's end. */
   observe(target: string, ended: OperationEnd): void
 }
+
+export type Analysis = Pick<SessionServices, 'analyse' | 'catalog'>
 
 /** How long an agent may take to say who it is. */
 const startupTimeoutMilliseconds = 30_000
@@ -155,7 +157,8 @@ export class Door {
   ): Promise<void> {
     const { socket } = startup
     const { network, log, now, plugins } = this.#services
-    const analysis = this.#services.analysis(target)
+    const analysis = this.#services.analyses.get(target.name)
+    if (!analysis) throw new Error(`Cannot open session: target "${target.name}" has no analysis`)
     const leaving = AbortSignal.any([socket.gone, this.#stopping.signal])
     const upstream = await connectUpstream(network, target, startup.parameters, leaving)
     const key = this.#newKey()

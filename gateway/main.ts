@@ -1,0 +1,234 @@
+/** The composition root: makes everything from the configuration, and opens the doors. @module */
+import { type ShippedServices, shipped } from '../plugins/index.ts'
+import { approvals } from './approvals/approvals.ts'
+import type { Config } from './config.ts'
+import { keys } from './config-keys.ts'
+import { openStore } from './config-store.ts'
+import { httpTarget, postgresTarget } from './config-targets.ts'
+import type { Files } from './files.ts'
+import { app } from './http/app.ts'
+import type { ServeHttp } from './http/http-server.ts'
+import { HttpSessions } from './http/http-sessions.ts'
+import type { HttpClient } from './http/upstream.ts'
+import { identity } from './identity/identity.ts'
+import { throttle } from './identity/throttle.ts'
+import type { Log } from './log.ts'
+import { type Metrics, metrics } from './metrics.ts'
+import type { Address, Network, ServerTls } from './network.ts'
+import type { Plugin, PluginFactory, PluginServices } from './plugin.ts'
+import { readBundle } from './policy/bundle.ts'
+import { policy } from './policy/policy.ts'
+import { catalogConnection } from './postgres/catalog-connection.ts'
+import { type Analysis, Door } from './postgres/door.ts'
+import type { PostgresTarget } from './postgres/postgres-target.ts'
+import { recorder } from './recordings/recorder.ts'
+import { signer } from './recordings/signer.ts'
+import type { Secret } from './secret.ts'
+import { analyser } from './sql/analyse.ts'
+import { catalogReader } from './sql/catalog-reader.ts'
+import { parser } from './sql/parser.ts'
+import type { DurableStreamStore } from './stores/durable-stream-store.ts'
+
+/** What differs between Node and Deno. */
+export interface Runtime {
+  readonly network: Network
+  readonly files: Files
+  readonly serveHttp: ServeHttp
+  /** A client for HTTP targets. */
+  httpUpstream(): HttpClient
+  /** PostgreSQL's grammar. */
+  pgQueryWasm(): Promise<WebAssembly.Module>
+  /** Loads a module from an absolute path. */
+  importModule(path: string): Promise<{ readonly default?: unknown }>
+}
+
+export interface Gateway {
+  readonly http: { readonly url: string } | undefined
+  readonly postgres: { readonly host: string; readonly port: number } | undefined
+  /** Stops accepting, lets running operations end, closes sessions and their recordings, then the store. */
+  close(): Promise<void>
+}
+
+/**
+ * Opens the gateway.
+ * @throws Error in words when something that it needs is missing: without a policy, keys and a store nothing opens
+ */
+export async function serve(
+  config: Config,
+  { runtime, log }: { runtime: Runtime; log: Log },
+): Promise<Gateway> {
+  const now = Date.now
+  const { signing, masking } = await keys(config, runtime.files)
+  const bundle = await readBundle((name) =>
+    runtime.files.read(`${config.policy.bundle}/${name}`, bundleFileLimit),
+  )
+  const store = await openStore(config.store, runtime.files)
+  const closing: Closing = [() => store.close()]
+  const doors: House['doors'] = []
+  try {
+    const plugins = await chain(config, runtime, {
+      log,
+      now,
+      recorder: recorder({ store, signer: signer(signing), now, log }),
+      resultLimit: config.recording.resultLimit,
+      identity: identity({ issuers: config.identity.issuers, fetch, now, log }),
+      throttle: throttle({ now }),
+      policy: policy({ bundle, log, now }),
+      approvals: approvals({ store, now, log }),
+      baseUrl: publicUrl(config),
+      key: masking,
+    })
+    log.info({ revision: bundle.revision, plugins: plugins.map(({ name }) => name) }, 'Chain is ready')
+    const house: House = { config, runtime, plugins, store, log, now, counted: metrics(), closing, doors }
+    const postgres = await openPostgres(house)
+    const http = await openHttp(house)
+    return { postgres, http: http && { url: publicUrl(config, http.port) }, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+
+  async function close(): Promise<void> {
+    await Promise.all(doors.map((door) => door.close(config.limits.drain)))
+    for (const closeOne of closing.toReversed()) await closeOne()
+  }
+}
+
+/** The plugins in the order of the configuration, outermost first. */
+async function chain(config: Config, runtime: Runtime, services: ShippedServices): Promise<Plugin[]> {
+  const plugins: Plugin[] = []
+  for (const item of config.plugins) {
+    plugins.push(typeof item === 'string' ? shipped(item, services) : await dropIn(item, runtime, services))
+  }
+  return plugins
+}
+
+async function dropIn(
+  { file, options }: { readonly file: string; readonly options: Readonly<Record<string, unknown>> },
+  runtime: Runtime,
+  { log, now }: PluginServices,
+): Promise<Plugin> {
+  const { default: factory } = await runtime.importModule(file)
+  if (typeof factory !== 'function') {
+    throw new Error(
+      `Cannot load plugin "${file}": its default export must be a function that makes the plugin`,
+    )
+  }
+  const plugin: unknown = await (factory as PluginFactory)(options, { log, now })
+  if (
+    typeof plugin !== 'object' ||
+    plugin === null ||
+    !('name' in plugin) ||
+    typeof plugin.name !== 'string'
+  ) {
+    throw new Error(`Cannot load plugin "${file}": it must be an object with a "name"`)
+  }
+  return plugin as Plugin
+}
+
+/** Where agents and people reach the HTTP door. */
+function publicUrl({ listen }: Config, port: number | undefined = listen.http?.port): string {
+  const { http } = listen
+  if (!http) return ''
+  return http.publicUrl?.replace(/\/$/, '') ?? `${http.tls ? 'https' : 'http'}://${http.host}:${port}`
+}
+
+type Closing = (() => Promise<void>)[]
+
+/** A bundle's largest file: its module, or its data. */
+const bundleFileLimit = 64 * 1024 * 1024
+
+/** How long an HTTP session outlives its last request, and how many are kept. */
+const httpSessionIdle = 60_000
+const httpSessionLimit = 10_000
+
+interface House {
+  readonly config: Config
+  readonly runtime: Runtime
+  readonly plugins: readonly Plugin[]
+  readonly store: DurableStreamStore
+  readonly log: Log
+  readonly now: () => number
+  readonly counted: Metrics
+  /** What has to be closed, in the order in which it was opened. */
+  readonly closing: Closing
+  /** What agents come in by: closed before anything else, and each given time for what still runs. */
+  readonly doors: { close(graceMilliseconds: number): Promise<void> }[]
+}
+
+async function openPostgres(house: House): Promise<Address | undefined> {
+  const { config, runtime, plugins, log, now, counted, closing, doors } = house
+  const listen = config.listen.postgres
+  if (!listen) return undefined
+  const grammar = await parser({ wasm: await runtime.pgQueryWasm() })
+  const targets = new Map<string, PostgresTarget>()
+  const analyses = new Map<string, Analysis>()
+  for (const target of config.targets) {
+    if (target.kind !== 'postgres') continue
+    const reached = postgresTarget(target)
+    const catalog = catalogReader({ connect: catalogConnection(reached), log, now })
+    closing.push(() => catalog.close())
+    const analyse = analyser({ parser: grammar, trusted: new Set(target.trustedFunctions) })
+    targets.set(target.name, reached)
+    analyses.set(target.name, { analyse, catalog })
+  }
+  const door = new Door({
+    network: runtime.network,
+    plugins,
+    targets,
+    analyses,
+    encryption: { tls: serverTls(listen.tls), plaintext: listen.plaintext },
+    log,
+    now,
+    observeSessions: (change) => counted.sessions('postgres', change),
+    observe(target, { outcome, milliseconds, bytes, rows }) {
+      counted.operation({ protocol: 'postgres', target, outcome, milliseconds })
+      counted.returned(target, bytes, rows)
+    },
+  })
+  doors.push(door)
+  await door.listen(listen)
+  return door.address
+}
+
+async function openHttp(house: House): Promise<Address | undefined> {
+  const { config, runtime, plugins, store, log, now, counted, closing, doors } = house
+  const listen = config.listen.http
+  if (!listen) return undefined
+  const client = runtime.httpUpstream()
+  const sessions = new HttpSessions({ plugins, log, now, idle: httpSessionIdle, limit: httpSessionLimit })
+  const stopped = new AbortController()
+  closing.push(
+    () => client.close(),
+    () => sessions.close(),
+    async () => stopped.abort(),
+  )
+  const targets = new Map(
+    config.targets.flatMap((target) => (target.kind === 'http' ? [[target.name, httpTarget(target)]] : [])),
+  )
+  const door = app({
+    plugins,
+    targets,
+    sessions,
+    upstream: client.upstream,
+    log,
+    now,
+    stopped: stopped.signal,
+    ready: () => store.ping(),
+    metrics: () => counted.text(),
+    observe({ target, outcome, milliseconds, bytes }) {
+      counted.operation({ protocol: 'http', target, outcome, milliseconds })
+      if (target) counted.returned(target, bytes, 0)
+    },
+  })
+  const { host, port } = listen
+  const server = await runtime.serveHttp({ app: door, host, port, tls: serverTls(listen.tls) })
+  doors.push(server)
+  return server.address
+}
+
+function serverTls(
+  tls: { readonly certificate: string; readonly key: Secret } | undefined,
+): ServerTls | undefined {
+  return tls && { certificate: tls.certificate, key: tls.key.reveal() }
+}
