@@ -66,6 +66,7 @@ class RedisStore implements DurableStreamStore {
   #connecting: Promise<void> | undefined
   #subscriber: Redis | undefined
   #recheck: ReturnType<typeof setInterval> | undefined
+  #isClosed = false
 
   constructor({ url, prefix = 'sluice:' }: RedisStoreOptions) {
     this.#url = url
@@ -99,7 +100,7 @@ class RedisStore implements DurableStreamStore {
   }
 
   async changed(stream: string, length: number, signal: AbortSignal): Promise<void> {
-    if (this.#client.status === 'end') throw unavailable('wait for stream', 'it was closed')
+    if (this.#isClosed) throw unavailable('wait for stream', 'the store is closed')
     const woken = this.#waiters.wait(stream, signal)
     this.#listen(stream, length).catch(() => {
       // Redis is away. Reconnecting and the slow look both wake whoever waits.
@@ -116,6 +117,7 @@ class RedisStore implements DurableStreamStore {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
     clearInterval(this.#recheck)
     this.#client.disconnect()
     this.#subscriber?.disconnect()
@@ -166,6 +168,7 @@ class RedisStore implements DurableStreamStore {
   }
 
   async #ask<T>(action: string, command: () => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw unavailable(action, 'the store is closed')
     try {
       if (this.#connecting || this.#client.status !== 'ready') await this.#connect()
       return await command()
