@@ -347,7 +347,7 @@ class AnalysedStatement implements Statement {
         view: (relation) => this.#context.view(relation, catalog)?.parts,
       }),
     )
-    return sqlTrace(traces, masked)
+    return sqlTrace(traces, masked, catalog)
   }
 
   #mayHoldSecrets(): boolean {

@@ -80,6 +80,7 @@ export interface Operator {
 }
 
 export interface Type {
+  readonly oid: number
   readonly schema: string
   readonly name: string
   readonly isBuiltin: boolean
@@ -148,7 +149,7 @@ export function catalog(generation: number, rows: CatalogRows): Catalog {
     rows.types,
     ({ name }) => name,
     ({ oid, schema, name }): Type => {
-      return { schema, name, isBuiltin: oid < firstUserOid, functions: typeFunctions.get(oid) ?? [] }
+      return { oid, schema, name, isBuiltin: oid < firstUserOid, functions: typeFunctions.get(oid) ?? [] }
     },
   )
   const relationsByOid = new Map(relationsOf(rows, function_).map((relation) => [relation.oid, relation]))

@@ -52,6 +52,8 @@ export interface Named {
 }
 
 export interface SqlTrace {
+  /** False when no mask concerns SQL: the result needs no look. */
+  readonly isActive: boolean
   /** It touches a relation with masked columns: the text of its errors and notices is reduced. */
   readonly touched: boolean
   /** The masked columns that come out, as `schema.table.column`. */
@@ -60,6 +62,8 @@ export interface SqlTrace {
   readonly outputs: readonly Output[]
   /** OIDs of the relations that columns of the result may come from. */
   readonly relations: ReadonlySet<number>
+  /** OIDs of types whose values are their characters, in text and in binary format. */
+  readonly textTypes: ReadonlySet<number>
   /** The mask of a column that RowDescription shows. */
   maskFor(table: number, attribute: number): Mask | undefined
   /**

@@ -1,0 +1,41 @@
+/** What a masked value looks like, in SQL and JSON alike. @module */
+import { createHmac } from 'node:crypto'
+import type { Mask } from '../decision.ts'
+import type { Conceal } from '../operation.ts'
+
+/** Text in place of a redacted value. */
+export const redacted = '[masked]'
+
+const hashCharacters = 32
+const defaultKeep = 4
+
+/**
+ * @param key of the HMAC behind `hash`: with the same key equal values stay equal, so that joins still work
+ * @example
+ * ```ts
+ * conceal(key)('ada@example.com', { kind: 'column', field: 'public.customers.email', with: 'partial' })
+ * // '***********.com'
+ * ```
+ */
+export function conceal(key: Uint8Array): Conceal {
+  return (value, mask) => {
+    switch (mask.with) {
+      case 'redact':
+        return redacted
+      case 'null':
+        return undefined
+      case 'partial':
+        return partial(value, mask)
+      case 'hash':
+        return createHmac('sha256', key).update(value).digest('hex').slice(0, hashCharacters)
+    }
+  }
+}
+
+/** Keeps the end, by code points, but never more than half: of a short value too much would be left. */
+function partial(value: string, { keep = defaultKeep }: Mask): string {
+  const characters = [...value]
+  const kept = Math.max(0, Math.min(Math.floor(keep), Math.floor(characters.length / 2)))
+  const hidden = characters.length - kept
+  return '*'.repeat(hidden) + characters.slice(hidden).join('')
+}

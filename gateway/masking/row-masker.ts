@@ -1,0 +1,198 @@
+/**
+ * Replaces cells in DataRow frames. Cells that are not masked are copied as bytes, never decoded.
+ * Source: PostgreSQL manual, 54.7 "DataRow".
+ *
+ * @module
+ */
+import { Denied } from '../errors.ts'
+
+/** A masked column: where it is, and what replaces one of its values; `undefined` is NULL. */
+export interface MaskedCell {
+  readonly index: number
+  readonly replace: ((value: string) => string | undefined) | undefined
+}
+
+/** The longest row that is put together from several reads. */
+export const maxRowBytes = 16 * 1024 * 1024
+
+const dataRow = 0x44 // 'D'
+/** Type byte and length. */
+const headerBytes = 5
+const countBytes = 2
+const lengthBytes = 4
+const nullLength = 0xffffffff
+
+/** Up to this many bytes a loop copies faster than a view that has to be made first. */
+const shortBytes = 48
+
+export class RowMasker {
+  readonly #columns: number
+  readonly #cells: readonly MaskedCell[]
+  /** The beginning of a row whose end has not arrived. */
+  #waiting: Uint8Array[] = []
+  #waitingBytes = 0
+  /** How many bytes have to wait until the row is whole. */
+  #neededBytes = 0
+
+  #out = new Uint8Array(0)
+  #end = 0
+
+  /** @param cells in the order of their index */
+  constructor(columns: number, cells: readonly MaskedCell[]) {
+    this.#columns = columns
+    this.#cells = cells
+  }
+
+  /**
+   * @returns the rows that are whole by now, and how many
+   * @throws Denied `too_large` when a row is longer than can be put together
+   */
+  push(bytes: Uint8Array): { readonly bytes: Uint8Array; readonly count: number } {
+    const input = this.#join(bytes)
+    if (!input) return { bytes: new Uint8Array(0), count: 0 }
+    const view = new DataView(input.buffer, input.byteOffset, input.byteLength)
+    this.#out = new Uint8Array(input.length + input.length / 4 + 64)
+    this.#end = 0
+    let count = 0
+    let at = 0
+    while (at + headerBytes <= input.length) {
+      const size = 1 + view.getUint32(at + 1)
+      if (at + size > input.length) {
+        this.#neededBytes = size
+        break
+      }
+      this.#row(input, view, at, at + size)
+      at += size
+      count++
+    }
+    if (at < input.length) this.#wait(input.subarray(at))
+    return { bytes: this.#out.subarray(0, this.#end), count }
+  }
+
+  /** @throws Error when the target stopped in the middle of a row */
+  finish(): void {
+    if (this.#waitingBytes > 0) throw new Error('Cannot mask result: it ends in the middle of a row')
+  }
+
+  /** Everything that waited and these bytes, or `undefined` while that is not a whole row. */
+  #join(bytes: Uint8Array): Uint8Array | undefined {
+    if (this.#waitingBytes === 0) return bytes
+    if (this.#waitingBytes + bytes.length < this.#neededBytes) {
+      this.#wait(bytes)
+      return undefined
+    }
+    const joined = new Uint8Array(this.#waitingBytes + bytes.length)
+    let at = 0
+    for (const part of [...this.#waiting, bytes]) {
+      joined.set(part, at)
+      at += part.length
+    }
+    this.#waiting = []
+    this.#waitingBytes = 0
+    this.#neededBytes = 0
+    return joined
+  }
+
+  #wait(bytes: Uint8Array): void {
+    if (Math.max(this.#neededBytes, this.#waitingBytes + bytes.length) > maxRowBytes) {
+      throw new Denied('too_large', `Cannot mask result: a row is longer than ${maxRowBytes} bytes`, {
+        hint: 'Select fewer or smaller columns.',
+      })
+    }
+    this.#waiting.push(bytes)
+    this.#waitingBytes += bytes.length
+  }
+
+  #row(input: Uint8Array, view: DataView, start: number, end: number): void {
+    if (input[start] !== dataRow || view.getUint16(start + headerBytes) !== this.#columns) {
+      throw new Denied('unmaskable', 'Cannot mask result: its rows are not as described')
+    }
+    this.#reserve(end - start)
+    const rowAt = this.#end
+    let copied = start
+    let at = start + headerBytes + countBytes
+    let index = 0
+    for (const cell of this.#cells) {
+      for (; index < cell.index; index++) {
+        const length = view.getUint32(at)
+        at += lengthBytes + (length === nullLength ? 0 : length)
+      }
+      this.#copy(input, copied, at)
+      const length = view.getUint32(at)
+      const valueAt = at + lengthBytes
+      at = valueAt + (length === nullLength ? 0 : length)
+      if (at > end) throw new Denied('unmaskable', 'Cannot mask result: its rows are not as described')
+      const value =
+        length === nullLength || !cell.replace ? undefined : cell.replace(decode(input, valueAt, at))
+      this.#write(value, end - at)
+      copied = at
+      index++
+    }
+    this.#copy(input, copied, end)
+    const size = this.#end - rowAt - 1
+    this.#out[rowAt + 1] = size >>> 24
+    this.#out[rowAt + 2] = size >>> 16
+    this.#out[rowAt + 3] = size >>> 8
+    this.#out[rowAt + 4] = size
+  }
+
+  #copy(input: Uint8Array, from: number, to: number): void {
+    const out = this.#out
+    let at = this.#end
+    if (to - from > shortBytes) {
+      out.set(input.subarray(from, to), at)
+      at += to - from
+    } else {
+      for (let next = from; next < to; next++) out[at++] = input[next] as number
+    }
+    this.#end = at
+  }
+
+  /** @param rest bytes of the row that are still to be copied */
+  #write(value: string | undefined, rest: number): void {
+    // Three bytes hold any UTF-16 unit.
+    this.#reserve(lengthBytes + (value?.length ?? 0) * 3 + rest)
+    const lengthAt = this.#end
+    let length = nullLength
+    if (value !== undefined) length = encode(value, this.#out, lengthAt + lengthBytes)
+    const out = this.#out
+    out[lengthAt] = length >>> 24
+    out[lengthAt + 1] = length >>> 16
+    out[lengthAt + 2] = length >>> 8
+    out[lengthAt + 3] = length
+    this.#end = lengthAt + lengthBytes + (value === undefined ? 0 : length)
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#end + bytes <= this.#out.length) return
+    const larger = new Uint8Array(Math.max(this.#out.length * 2, this.#end + bytes))
+    larger.set(this.#out.subarray(0, this.#end))
+    this.#out = larger
+  }
+}
+
+const decoder = new TextDecoder()
+const encoder = new TextEncoder()
+
+/** Most values are short and ASCII: then this is several times faster than a TextDecoder. */
+function decode(bytes: Uint8Array, from: number, to: number): string {
+  if (to - from > shortBytes) return decoder.decode(bytes.subarray(from, to))
+  let value = ''
+  for (let at = from; at < to; at++) {
+    const byte = bytes[at] as number
+    if (byte > 0x7f) return decoder.decode(bytes.subarray(from, to))
+    value += String.fromCharCode(byte)
+  }
+  return value
+}
+
+/** @returns how many bytes were written */
+function encode(value: string, out: Uint8Array, at: number): number {
+  if (value.length > shortBytes) return encoder.encodeInto(value, out.subarray(at)).written
+  for (let index = 0; index < value.length; index++) {
+    const unit = value.charCodeAt(index)
+    if (unit > 0x7f) return encoder.encodeInto(value, out.subarray(at)).written
+    out[at + index] = unit
+  }
+  return value.length
+}
