@@ -175,12 +175,12 @@ export class SessionRecording {
 
   readonly #flush = (): void => {
     this.#timer = undefined
+    const wasDoubtful = this.#isDoubtful
     this.append().catch((error) => {
-      this.#options.log.warn(
-        { session: this.#session, error },
-        'Cannot record yet: the store does not answer',
-      )
-      this.#timer ??= setTimeout(this.#flush, retryMs)
+      const { log } = this.#options
+      if (!wasDoubtful)
+        log.warn({ session: this.#session, error }, 'Cannot record yet: the store does not answer')
+      if (!this.#isClosed) this.#timer ??= setTimeout(this.#flush, retryMs)
     })
   }
 }

@@ -332,6 +332,20 @@ test('a session that was refused is recorded in the stream of the day', async ()
   expect(JSON.stringify(refusals)).not.toContain('a-token')
 })
 
+test('whoever keeps guessing cannot fill the store with refusals', async () => {
+  const store = memoryStore()
+  let today = 0
+  const { refused } = recorder({ store, signer: key, now: () => today, log: silentLog })
+  const [session, denial] = [establishedSession(), new Denied('unauthenticated', 'Cannot open session')]
+
+  for (let attempt = 0; attempt < 10_100; attempt++) refused(session, denial)
+  today += 24 * 60 * 60 * 1_000
+  refused(session, denial)
+
+  expect(await store.read('refusals/1970-01-01', 0, 20_000)).toHaveLength(10_000)
+  expect(await store.read('refusals/1970-01-02', 0, 20_000)).toHaveLength(1)
+})
+
 test('somebody else who writes into a recording stops it, instead of being taken into the chain', async () => {
   const store = memoryStore()
   const gateway = recording(store)
