@@ -35,20 +35,19 @@ export function decision(answer: unknown, revision: string): Decision {
         revision,
       }),
     )
-  if (reviews.length > 0) return unanimous(reviews, masks)
+  const [first, ...others] = reviews
+  if (first) return unanimous(first, others, masks)
   if (allow) return { effect: 'allow', reasons: [], masks, revision }
   return { effect: 'deny', reasons: [noRuleAllows], revision }
 }
 
 /** One review that satisfies all of them. */
-function unanimous(reviews: readonly ReviewNeeded[], masks: readonly Mask[]): Decision {
-  const all = reviews.reduce<Decision>(strictest, { effect: 'allow', reasons: [], masks })
-  if (all.effect === 'review' && all.review.approvers.length === 0) {
-    // Waiting for an answer that nobody may give helps no one.
-    const reasons = [...all.reasons, 'no group may answer all of these reviews']
-    return { effect: 'deny', reasons, revision: all.revision }
-  }
-  return all
+function unanimous(first: ReviewNeeded, others: readonly ReviewNeeded[], masks: readonly Mask[]): Decision {
+  const all = others.reduce<Decision>(strictest, first)
+  if (all.effect === 'review' && all.review.approvers.length > 0) return { ...all, masks }
+  // Waiting for an answer that nobody may give helps no one.
+  const reasons = [...all.reasons, 'no group may answer all of these reviews']
+  return { effect: 'deny', reasons, revision: all.revision }
 }
 
 function asMask(mask: z.infer<typeof maskSchema>): Mask {

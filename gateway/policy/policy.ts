@@ -10,6 +10,7 @@ import type { Bundle } from './bundle.ts'
 import { DecisionCache, isCacheable } from './cache.ts'
 import { Evaluator } from './evaluator.ts'
 import { type Input, input, type Question } from './input.ts'
+import { MaskLists } from './mask-lists.ts'
 
 export interface Policy {
   /** Revision of the bundle that decides now. */
@@ -64,6 +65,7 @@ function load(bundle: Bundle, now: () => number): Loaded {
   const { revision, reads: paths = ['input'] } = bundle
   const evaluator = new Evaluator(bundle)
   const reads = (part: string) => paths.some((path) => overlaps(path, part))
+  const lists = new MaskLists()
   const cache = isCacheable(reads) && !evaluator.isTimeDependent ? new DecisionCache() : undefined
 
   // A policy that cannot answer a plain question would deny everything: better found out before it is active.
@@ -81,7 +83,8 @@ function load(bundle: Bundle, now: () => number): Loaded {
   }
 
   function ask(question: Question): Decision {
-    return decision(evaluator.evaluate(input(question, now(), reads)), revision)
+    const fresh = decision(evaluator.evaluate(input(question, now(), reads)), revision)
+    return fresh.effect === 'deny' ? fresh : { ...fresh, masks: lists.share(fresh.masks) }
   }
 }
 

@@ -129,8 +129,9 @@ is_harmless(called) if {
 is_harmless(called) if {
 	called.schema == "pg_catalog"
 	called.name in {
-		"clock_timestamp", "gen_random_uuid", "pg_is_in_recovery", "pg_relation_size", "pg_sleep",
-		"pg_table_size", "pg_total_relation_size", "random", "set_config", "timeofday", "uuidv4", "uuidv7",
+		"clock_timestamp", "gen_random_uuid", "pg_database_size", "pg_indexes_size", "pg_is_in_recovery",
+		"pg_partition_ancestors", "pg_partition_tree", "pg_relation_size", "pg_sleep", "pg_table_size",
+		"pg_total_relation_size", "random", "set_config", "timeofday", "uuidv4", "uuidv7",
 	}
 }
 

@@ -348,6 +348,24 @@ describe(
   compileTimeout,
 )
 
+test('equal masks are the same list, so that what follows from them is worked out once', {
+  timeout: compileTimeout,
+}, async () => {
+  const bundle = await compileBundle(
+    rules(`allow := true
+      mask contains {"path": path, "with": "hash"} if some path in input.principal.groups`),
+  )
+  const { decide } = policy({ bundle, log: logs(), now })
+  const masksOf = (group: string) => {
+    const decision = decide(statement(group, {}))
+    return decision.effect === 'allow' ? decision.masks : undefined
+  }
+
+  expect(masksOf('a')).toEqual([{ kind: 'path', field: 'a', with: 'hash' }])
+  expect(masksOf('a')).toBe(masksOf('a'))
+  expect(masksOf('b')).not.toBe(masksOf('a'))
+})
+
 test('a policy sees an approval, the time, and parameters', { timeout: compileTimeout }, async () => {
   const bundle = await compileBundle(`package sluice
     decision := {"version": 1, "allow": allow}
