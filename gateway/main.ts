@@ -76,7 +76,7 @@ export async function serve(
       policy: policy({ bundle, log, now }),
       approvals: approvals({ store, now, log }),
       baseUrl: publicUrl(config),
-      key: masking,
+      key: new TextEncoder().encode(masking),
     })
     log.info({ revision: bundle.revision, plugins: plugins.map(({ name }) => name) }, 'Chain is ready')
     const house: House = { config, runtime, plugins, store, log, now, counted: metrics(), closing, doors }

@@ -28,7 +28,7 @@ export interface DoorServices {
   readonly network: Network
   readonly plugins: readonly Plugin[]
   readonly targets: ReadonlyMap<string, PostgresTarget>
-  /** How sessions at a target understand statements. @throws Denied when the target's catalog cannot be read */
+  /** How sessions at a target understand statements. */
   readonly analyses: ReadonlyMap<string, Analysis>
   readonly encryption: EncryptionRules
   readonly log: Log
