@@ -123,8 +123,6 @@ export class SessionRecording {
   async #write(asked: readonly Note[]): Promise<void> {
     const notes = this.#notes
     this.#notes = []
-    clearTimeout(this.#timer)
-    this.#timer = undefined
     const length = this.#end.head.count
     const texts = [...notes, ...asked].map(({ at, event }) => this.#seal(event, at))
     if (texts.length === 0) return
