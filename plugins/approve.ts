@@ -90,7 +90,7 @@ export function approve({ approvals, baseUrl, log }: ApproveOptions): Plugin {
       // When the gateway stops, the request outlives it: the agent finds it again on another replica.
       if (isWaiting && !isStopping(signal)) {
         await approvals.cancel(asked.id, session.id).catch((error) => {
-          log.warn({ session: session.id, approval: asked.id, error }, 'Cannot cancel approval')
+          log.warn({ session: session.id, approval: asked.id, err: error }, 'Cannot cancel approval')
         })
       }
     }

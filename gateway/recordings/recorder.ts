@@ -35,7 +35,10 @@ export function recorder(options: RecordingOptions): Recorder {
       refusals = { day, count: refusals.day === day ? refusals.count + 1 : 1 }
       if (refusals.count > refusalsPerDay) return
       store.append(refusalStream(day), [JSON.stringify(event)]).catch((error) => {
-        log.warn({ session: session.id, error }, 'Cannot record refused session: the store does not answer')
+        log.warn(
+          { session: session.id, err: error },
+          'Cannot record refused session: the store does not answer',
+        )
       })
     },
   }

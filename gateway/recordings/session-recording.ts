@@ -177,7 +177,7 @@ export class SessionRecording {
     this.append().catch((error) => {
       const { log } = this.#options
       if (!wasDoubtful)
-        log.warn({ session: this.#session, error }, 'Cannot record yet: the store does not answer')
+        log.warn({ session: this.#session, err: error }, 'Cannot record yet: the store does not answer')
       if (!this.#isClosed) this.#timer ??= setTimeout(this.#flush, retryMs)
     })
   }
