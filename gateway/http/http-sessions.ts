@@ -14,6 +14,8 @@ export interface HttpSessionsOptions {
   readonly idle: number
   /** How many sessions are held; beyond them the one that idled longest has to go. */
   readonly limit: number
+  /** Hears of every session that opens or closes. */
+  readonly observe?: (change: 1 | -1) => void
 }
 
 /** A request's stay in its session. */
@@ -71,7 +73,7 @@ export class HttpSessions {
 
   #open(token: string, target: TargetInfo, client: Client): Held {
     this.#makeRoom()
-    const { plugins, now } = this.#options
+    const { plugins, now, observe } = this.#options
     const begun = { id: uuid(now()), protocol: 'http', target, client, startedAt: new Date(now()) } as const
     const held: Held = { session: establish(), established: undefined, visitors: 0, timer: undefined }
     return held
@@ -79,6 +81,7 @@ export class HttpSessions {
     async function establish(): Promise<EstablishedSession> {
       const principal = await authenticate(plugins, { kind: 'bearer', token }, begun)
       held.established = { ...begun, principal }
+      observe?.(1)
       await open(plugins, held.established)
       return held.established
     }
@@ -113,7 +116,8 @@ export class HttpSessions {
     await held.session.catch(() => undefined)
     const session = held.established
     if (!session) return
-    const { plugins, log } = this.#options
+    const { plugins, log, observe } = this.#options
+    observe?.(-1)
     await close(plugins, session, (plugin, error) =>
       log.error({ session: session.id, plugin, err: error }, 'Cannot close session: a plugin failed'),
     )

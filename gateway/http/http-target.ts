@@ -53,9 +53,7 @@ export async function* send(
     for await (const bytes of response.body ?? []) yield { kind: 'data', bytes, count: 0 }
     yield { kind: 'end', summary: String(response.status) }
   } catch (error) {
-    throw signal.aborted
-      ? new Denied('cancelled', 'Cannot finish operation: the agent left', { cause: error })
-      : unreachable(target, error)
+    throw signal.aborted ? signal.reason : unreachable(target, error)
   }
 }
 

@@ -11,9 +11,9 @@ export function problem(denied: Denied, operation?: string): Response {
   const { status, title } = denials[denied.code]
   const headers = new Headers({ 'content-type': 'application/problem+json', 'cache-control': 'no-store' })
   if (operation) headers.set('sluice-operation', operation)
-  const { retry_after: retryAfter, location } = denied.facts
+  const { retry_after: retryAfter, approval } = denied.facts
   if (retryAfter !== undefined) headers.set('retry-after', String(retryAfter))
-  if (location !== undefined) headers.set('location', String(location))
+  if (approval !== undefined) headers.set('location', String(approval))
   if (status === 401) headers.set('www-authenticate', challenge(denied))
   const document = {
     ...denied.facts,

@@ -38,9 +38,12 @@ class Exchange {
   readonly #id: string
   readonly #startedAt: number
   readonly #abort = new AbortController()
-  readonly #leave = () => this.#abort.abort()
+  readonly #leave = () =>
+    this.#abort.abort(new Denied('cancelled', 'Cannot finish operation: the agent left'))
+  readonly #stop = () => this.#abort.abort(stopping())
   #target: string | undefined
   #visit: Visit | undefined
+  #bytes = 0
 
   constructor(services: HttpServices, c: AppContext) {
     this.#services = services
@@ -48,7 +51,7 @@ class Exchange {
     this.#startedAt = services.now()
     this.#id = uuid(this.#startedAt)
     c.req.raw.signal.addEventListener('abort', this.#leave)
-    services.stopped.addEventListener('abort', this.#leave)
+    services.stopped.addEventListener('abort', this.#stop)
   }
 
   async answer(): Promise<Response> {
@@ -117,8 +120,10 @@ class Exchange {
     try {
       yield new Uint8Array()
       for await (const part of result) {
-        if (part.kind === 'data') yield part.bytes
         if (part.kind === 'end') failure = undefined
+        if (part.kind !== 'data') continue
+        this.#bytes += part.bytes.byteLength
+        yield part.bytes
       }
     } catch (error) {
       failure = asDenied(error)
@@ -132,16 +137,21 @@ class Exchange {
   #end(denied?: Denied): void {
     const { log, now, observe, stopped } = this.#services
     this.#c.req.raw.signal.removeEventListener('abort', this.#leave)
-    stopped.removeEventListener('abort', this.#leave)
+    stopped.removeEventListener('abort', this.#stop)
     const left = this.#visit?.leave()
     if (left) this.#c.env?.waitUntil?.(left)
     const target = this.#target
-    observe({ target, outcome: denied?.code ?? 'completed', milliseconds: now() - this.#startedAt })
+    const milliseconds = now() - this.#startedAt
+    observe({ target, outcome: denied?.code ?? 'completed', milliseconds, bytes: this.#bytes })
     if (!denied) return
     const session = this.#visit?.session.id
     const fields = { operation: this.#id, session, target, code: denied.code, err: denied.cause }
     log[operatorFaults.has(denied.code) ? 'error' : 'info'](fields, denied.message)
   }
+}
+
+function stopping(): Denied {
+  return new Denied('unavailable', 'Cannot finish operation: the gateway is stopping')
 }
 
 /** Refusals that operators have to look into. */

@@ -29,6 +29,8 @@ export interface HttpOutcome {
   readonly target: string | undefined
   readonly outcome: 'completed' | DenialCode
   readonly milliseconds: number
+  /** How much of the body went back to the agent. */
+  readonly bytes: number
 }
 
 /** What a runtime knows about a request beside the web's `Request`; all of it optional. */

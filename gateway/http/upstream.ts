@@ -20,6 +20,12 @@ export interface UpstreamResponse {
 /** Sends a request and resolves with the head of the answer. Follows no redirects, keeps no cookies. */
 export type Upstream = (request: UpstreamRequest) => Promise<UpstreamResponse>
 
+/** An upstream and the connections that it keeps open between requests. */
+export interface HttpClient {
+  readonly upstream: Upstream
+  close(): Promise<void>
+}
+
 /**
  * An upstream on web standards, for runtimes whose `fetch` is their best client.
  * It always asks for an uncompressed answer: a `fetch` undoes encodings, but leaves their headers behind.

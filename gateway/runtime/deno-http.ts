@@ -1,6 +1,5 @@
-/** HTTP on Deno: its own server in front of the app, its own `fetch` behind it. @module */
+/** HTTP on Deno: its own server in front of the app. @module */
 import type { ServeHttp } from '../http/http-server.ts'
-import { fetchUpstream, type Upstream } from '../http/upstream.ts'
 
 export const serveHttp: ServeHttp = async ({ app, host, port, tls }) => {
   const abort = new AbortController()
@@ -23,10 +22,6 @@ export const serveHttp: ServeHttp = async ({ app, host, port, tls }) => {
       clearTimeout(timer)
     },
   }
-}
-
-export function denoUpstream(): Upstream {
-  return fetchUpstream(fetch)
 }
 
 /** What is used here of Deno's globals. */

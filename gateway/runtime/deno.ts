@@ -1,6 +1,7 @@
 import { pathToFileURL } from 'node:url'
 import type { Runtime } from '../main.ts'
-import { httpClient, serveHttp } from './deno-http.ts'
+import { serveHttp } from './deno-http.ts'
+import { httpClient } from './http-client.ts'
 import { nodeFiles } from './node-files.ts'
 import { nodeNetwork } from './node-network.ts'
 import { pgQueryWasm } from './pg-query-wasm.ts'

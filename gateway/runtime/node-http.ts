@@ -1,17 +1,14 @@
-/** HTTP on Node: `node:http` in front of the app, undici behind it. @module */
+/** HTTP on Node: `node:http` in front of the app. @module */
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { Readable } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
-import { Agent, type Dispatcher, request } from 'undici'
 import { Denied } from '../errors.ts'
 import type { ServeHttp } from '../http/http-server.ts'
 import { problem } from '../http/problem.ts'
 import type { StreamedResponse } from '../http/services.ts'
-import type { Upstream } from '../http/upstream.ts'
 
 export const serveHttp: ServeHttp = async ({ app, host, port, tls }) => {
   const listener = getRequestListener(
@@ -41,30 +38,6 @@ export const serveHttp: ServeHttp = async ({ app, host, port, tls }) => {
       await new Promise((resolve) => server.close(resolve))
       clearTimeout(timer)
     },
-  }
-}
-
-export interface NodeUpstream {
-  readonly upstream: Upstream
-  close(): Promise<void>
-}
-
-/** Keeps connections to targets open between requests. */
-export function nodeUpstream(): NodeUpstream {
-  // An agent may wait for as long as it likes: when it leaves, its request is aborted.
-  const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0 })
-  return {
-    async upstream({ method, url, headers, body, signal }) {
-      const response = await request(url, {
-        dispatcher,
-        method: method as Dispatcher.HttpMethod,
-        headers: Object.fromEntries(headers),
-        body: body ? Readable.from(body, { objectMode: false }) : null,
-        signal,
-      })
-      return { status: response.statusCode, headers: webHeaders(response.headers), body: response.body }
-    },
-    close: () => dispatcher.destroy(),
   }
 }
 
@@ -99,12 +72,4 @@ function drained(outgoing: ServerResponse): Promise<void> {
       resolve()
     }
   })
-}
-
-function webHeaders(received: Record<string, string | string[] | undefined>): Headers {
-  const headers = new Headers()
-  for (const [name, values] of Object.entries(received)) {
-    for (const value of [values ?? []].flat()) headers.append(name, value)
-  }
-  return headers
 }

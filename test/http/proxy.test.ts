@@ -465,7 +465,7 @@ describe('a refusal', () => {
       // biome-ignore lint/correctness/useYield: it never gets that far
       async *handle() {
         throw new Denied('pending', 'Cannot run operation: it waits for approval', {
-          facts: { approval: 'a1', location: '/api/approvals/a1', retry_after: 5 },
+          facts: { approval: 'https://gateway.example/approvals/a1', id: 'a1', retry_after: 5 },
         })
       },
     }
@@ -474,9 +474,9 @@ describe('a refusal', () => {
     const response = await gateway.get('/http/shop', { method: 'DELETE' })
 
     expect(response.status).toBe(202)
-    expect(response.headers.get('location')).toBe('/api/approvals/a1')
+    expect(response.headers.get('location')).toBe('https://gateway.example/approvals/a1')
     expect(response.headers.get('retry-after')).toBe('5')
-    expect(await response.json()).toMatchObject({ status: 202, approval: 'a1' })
+    expect(await response.json()).toMatchObject({ status: 202, id: 'a1' })
   })
 })
 

@@ -10,7 +10,8 @@ import type { HttpTarget } from '../../gateway/http/http-target.ts'
 import type { HttpOutcome, HttpServices } from '../../gateway/http/services.ts'
 import type { HttpOperation } from '../../gateway/operation.ts'
 import type { Plugin } from '../../gateway/plugin.ts'
-import { nodeUpstream, serveHttp } from '../../gateway/runtime/node-http.ts'
+import { httpClient } from '../../gateway/runtime/http-client.ts'
+import { serveHttp } from '../../gateway/runtime/node-http.ts'
 import { Secret } from '../../gateway/secret.ts'
 
 export const token = 'a.good.token'
@@ -61,7 +62,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     ...options.settings,
   }
   const now = options.services?.now ?? Date.now
-  const { upstream, close } = nodeUpstream()
+  const { upstream, close } = httpClient()
   const sessions = new HttpSessions({ plugins, log, now, idle: options.idle ?? 60_000, limit: 100 })
   const services: HttpServices = {
     plugins,

@@ -1,0 +1,52 @@
+/**
+ * The HTTP door alone, in a process of its own: `serve-door.ts <target URL> [mask]`. Lets everybody with a
+ * token in and everything pass; prints its port. Runs on Node and on Deno.
+ */
+import type { Mask } from '../../gateway/decision.ts'
+import { app } from '../../gateway/http/app.ts'
+import { HttpSessions } from '../../gateway/http/http-sessions.ts'
+import type { Plugin } from '../../gateway/plugin.ts'
+import { httpClient } from '../../gateway/runtime/http-client.ts'
+
+const isDeno = 'Deno' in globalThis
+const { serveHttp } = await (isDeno
+  ? import('../../gateway/runtime/deno-http.ts')
+  : import('../../gateway/runtime/node-http.ts'))
+const [url = '', field] = process.argv.slice(2)
+const masks: Mask[] = field ? [{ kind: 'path', field, with: 'redact' }] : []
+const open: Plugin = {
+  name: 'open',
+  authenticate: async () => ({
+    subject: 'agent',
+    issuer: 'test',
+    groups: [],
+    claims: {},
+    actors: [],
+    expiresAt: Number.MAX_SAFE_INTEGER,
+  }),
+  async *handle(context, next) {
+    context.decide({ effect: 'allow', reasons: [], masks })
+    yield* context.operation.trace(masks).apply(next(), () => '***')
+  },
+}
+const log = { debug() {}, info() {}, warn: console.error, error: console.error }
+const plugins = [open]
+const server = await serveHttp({
+  host: '127.0.0.1',
+  port: 0,
+  app: app({
+    plugins,
+    targets: new Map([
+      ['shop', { info: { name: 'shop', kind: 'http', labels: {} }, url, policyHeaders: [], body: false }],
+    ]),
+    sessions: new HttpSessions({ plugins, log, now: Date.now, idle: 60_000, limit: 100 }),
+    upstream: httpClient().upstream,
+    log,
+    now: Date.now,
+    stopped: new AbortController().signal,
+    ready: async () => {},
+    metrics: async () => '',
+    observe() {},
+  }),
+})
+console.log(`port ${server.address.port}`)
