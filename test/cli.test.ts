@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { decodeJwt } from 'jose'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { stringify } from 'yaml'
 import { readConfig } from '../gateway/config.ts'
 import { keys } from '../gateway/config-keys.ts'
@@ -15,6 +15,7 @@ import { openStore } from '../gateway/config-store.ts'
 import { recorder } from '../gateway/recordings/recorder.ts'
 import { signer } from '../gateway/recordings/signer.ts'
 import { nodeFiles } from '../gateway/runtime/node-files.ts'
+import { type Child, startChild } from './support/child.ts'
 import { runtimeCommand } from './support/spawn-gateway.ts'
 import { type Idp, startIdp } from './support/start-idp.ts'
 import { type PostgresServer, startPostgres } from './support/start-postgres.ts'
@@ -33,7 +34,11 @@ beforeAll(async () => {
     startPostgres(),
   ])
   api = createServer((request, response) => {
-    response.writeHead(request.headers.authorization === 'Bearer good' ? 200 : 401).end()
+    response.writeHead(request.headers.authorization === 'Bearer good' ? 200 : 401, {
+      'content-type': 'application/json',
+    })
+    if (request.url?.endsWith('/slow')) api.emit('held', response)
+    else response.end()
   }).listen(0, '127.0.0.1')
   await once(api, 'listening')
 })
@@ -316,6 +321,75 @@ describe('the installed command', () => {
     expect(code).toBe(0)
   })
 })
+
+describe.each(['node', 'deno'] as const)('serve on %s', (runtime) => {
+  test('opens its doors, and at SIGTERM lets what runs end, closes them, and ends well', async () => {
+    const gateway = await serving(runtime)
+    const running = await slowRequest(gateway.url)
+
+    process.kill(gateway.child.pid, 'SIGTERM')
+    await gateway.child.saw(/Gateway is closing/)
+    running.release()
+    const answer = await running.answer
+    const code = await gateway.child.exited
+
+    expect([answer.status, await answer.text()]).toEqual([200, '{"name":"slow"}'])
+    expect([code, gateway.child.output()]).toEqual([0, expect.stringContaining('Gateway is closed')])
+  })
+
+  test('ends at once at a second signal', async () => {
+    const gateway = await serving(runtime)
+    const running = await slowRequest(gateway.url)
+    const broken = expect(running.answer).rejects.toThrow()
+
+    process.kill(gateway.child.pid, 'SIGINT')
+    await gateway.child.saw(/Gateway is closing/)
+    process.kill(gateway.child.pid, 'SIGINT')
+    const code = await gateway.child.exited
+
+    expect(code).toBe(1)
+    await broken
+    running.release()
+  })
+
+  test('says why it cannot start', async () => {
+    const config = await configured(`nothing-${runtime}`, { policy: { bundle: './nothing' } })
+
+    const { code, stderr } = await sluice(['serve', '-c', config], secrets(), runtime)
+
+    expect(stderr).toMatch(/^Cannot read bundle: .*nothing.*does not exist/)
+    expect(code).toBe(1)
+  })
+})
+
+/** `sluice serve` with the HTTP door on a free port, and more patience than the test has. */
+async function serving(runtime: 'node' | 'deno'): Promise<{ child: Child; url: string }> {
+  const config = await configured(`serving-${runtime}`, {
+    listen: { http: { port: 0 } },
+    targets: [apiTarget({})],
+    limits: { drain: '60s' },
+  })
+  const [command, ...flags] = runtimeCommand(runtime)
+  const child = startChild(command, [...flags, join(root, 'gateway/cli.ts'), 'serve', '-c', config], {
+    env: { ...process.env, ...secrets() },
+  })
+  onTestFinished(() => child.kill())
+  const [, url = ''] = await child.saw(/Gateway is open/).then(() => child.saw(/"url":"([^"]+)"/))
+  return { child, url }
+}
+
+/** A request that has reached the target, which answers when it is released. */
+async function slowRequest(url: string): Promise<{ answer: Promise<Response>; release(): void }> {
+  const arrived = once(api, 'held') as Promise<[ServerResponse]>
+  const authorization = `Bearer ${await idp.token({ client: 'support', groups: ['support'] })}`
+  const answer = fetch(`${url}/http/shop-api/customers/slow`, { headers: { authorization } })
+  const [response] = await Promise.race([arrived, answer.then(refusedEarly)])
+  return { answer, release: () => response.end('{"name":"slow"}') }
+}
+
+function refusedEarly({ status }: Response): never {
+  throw new Error(`the gateway answered ${status} itself`)
+}
 
 /** Two sessions as the gateway records them; the second one never ends. */
 async function record(file: string): Promise<void> {
