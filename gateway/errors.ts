@@ -32,6 +32,7 @@ export const denials = {
     title: 'Unknown target',
     hint: 'Ask for the list of targets that you may use.',
   },
+  not_found: { sqlstate: '42704', status: 404, title: 'Not found', hint: 'Check the address.' },
   // Policy and people
   forbidden: {
     sqlstate: '42501',
