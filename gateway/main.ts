@@ -1,6 +1,6 @@
 /** The composition root: makes everything from the configuration, and opens the doors. @module */
 import { type ShippedServices, shipped } from '../plugins/index.ts'
-import { approvals } from './approvals/approvals.ts'
+import { type Approvals, approvals } from './approvals/approvals.ts'
 import type { Config } from './config.ts'
 import { keys } from './config-keys.ts'
 import { openStore } from './config-store.ts'
@@ -21,6 +21,7 @@ import { policy } from './policy/policy.ts'
 import { catalogConnection } from './postgres/catalog-connection.ts'
 import { type Analysis, Door } from './postgres/door.ts'
 import type { PostgresTarget } from './postgres/postgres-target.ts'
+import { recordedSessions } from './recordings/recorded-sessions.ts'
 import { recorder } from './recordings/recorder.ts'
 import { signer } from './recordings/signer.ts'
 import type { Secret } from './secret.ts'
@@ -63,6 +64,7 @@ export async function serve(
     runtime.files.read(`${config.policy.bundle}/${name}`, bundleFileLimit),
   )
   const store = await openStore(config.store, runtime.files)
+  const decided = approvals({ store, now, log })
   const closing: Closing = [() => store.close()]
   const doors: House['doors'] = []
   try {
@@ -74,12 +76,13 @@ export async function serve(
       identity: identity({ issuers: config.identity.issuers, fetch, now, log }),
       throttle: throttle({ now }),
       policy: policy({ bundle, log, now }),
-      approvals: approvals({ store, now, log }),
+      approvals: decided,
       baseUrl: publicUrl(config),
       key: new TextEncoder().encode(masking),
     })
     log.info({ revision: bundle.revision, plugins: plugins.map(({ name }) => name) }, 'Chain is ready')
-    const house: House = { config, runtime, plugins, store, log, now, counted: metrics(), closing, doors }
+    const counted = metrics()
+    const house: House = { config, runtime, plugins, store, decided, log, now, counted, closing, doors }
     const postgres = await openPostgres(house)
     const http = await openHttp(house)
     return { postgres, http: http && { url: publicUrl(config, http.port) }, close }
@@ -147,6 +150,7 @@ interface House {
   readonly runtime: Runtime
   readonly plugins: readonly Plugin[]
   readonly store: DurableStreamStore
+  readonly decided: Approvals
   readonly log: Log
   readonly now: () => number
   readonly counted: Metrics
@@ -192,11 +196,18 @@ async function openPostgres(house: House): Promise<Address | undefined> {
 }
 
 async function openHttp(house: House): Promise<Address | undefined> {
-  const { config, runtime, plugins, store, log, now, counted, closing, doors } = house
+  const { config, runtime, plugins, store, decided, log, now, counted, closing, doors } = house
   const listen = config.listen.http
   if (!listen) return undefined
   const client = runtime.httpUpstream()
-  const sessions = new HttpSessions({ plugins, log, now, idle: httpSessionIdle, limit: httpSessionLimit })
+  const sessions = new HttpSessions({
+    plugins,
+    log,
+    now,
+    idle: httpSessionIdle,
+    limit: httpSessionLimit,
+    observe: (change) => counted.sessions('http', change),
+  })
   const stopped = new AbortController()
   closing.push(
     () => client.close(),
@@ -211,6 +222,9 @@ async function openHttp(house: House): Promise<Address | undefined> {
     targets,
     sessions,
     upstream: client.upstream,
+    approvals: decided,
+    recordings: recordedSessions(store),
+    admins: config.admins,
     log,
     now,
     stopped: stopped.signal,

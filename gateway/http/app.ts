@@ -1,6 +1,7 @@
 /** The HTTP door: every address that the gateway answers, on web standards alone. @module */
 import { Hono } from 'hono'
 import { asDenied, Denied } from '../errors.ts'
+import { api } from './api.ts'
 import { problem } from './problem.ts'
 import { proxy } from './proxy.ts'
 import type { HttpServices, Peer } from './services.ts'
@@ -15,8 +16,12 @@ export type App = Hono<{ Bindings: Peer }>
 export function app(services: HttpServices): App {
   const app: App = new Hono()
 
-  app.all('/http/:target', (c) => proxy(services, c))
-  app.all('/http/:target/*', (c) => proxy(services, c))
+  app.all('/http/:target', (c) => proxy(services, c.req.raw, c.env))
+  app.all('/http/:target/*', (c) => proxy(services, c.req.raw, c.env))
+
+  app.route('/api', api(services))
+  // Where refusals send people: the document itself, until the console has a page for it.
+  app.get('/approvals/:id', (c) => c.redirect(`/api/approvals/${encodeURIComponent(c.req.param('id'))}`))
 
   app.get('/healthz', (c) => c.text('ok\n'))
   app.get('/readyz', async (c) => {
@@ -32,7 +37,7 @@ export function app(services: HttpServices): App {
     c.body(await services.metrics(), 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }),
   )
 
-  app.notFound(() => problem(new Denied('unknown_target', 'Cannot find page: nothing is at this address')))
+  app.notFound(() => problem(new Denied('not_found', 'Cannot find page: nothing is at this address')))
   app.onError((error) => {
     const denied = asDenied(error)
     if (denied.code === 'internal') services.log.error({ err: denied.cause }, denied.message)

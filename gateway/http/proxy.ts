@@ -12,18 +12,22 @@ import { bearerToken } from './bearer.ts'
 import { httpOperation } from './http-operation.ts'
 import type { Visit } from './http-sessions.ts'
 import { type HttpTarget, send } from './http-target.ts'
-import { type AppContext, client, introduce } from './introduce.ts'
+import { client, introduce } from './introduce.ts'
 import { problem } from './problem.ts'
 import { pulled } from './pulled.ts'
 import { parseRequestTarget, withoutPrefix } from './request-target.ts'
-import type { HttpServices } from './services.ts'
+import type { HttpServices, Peer } from './services.ts'
 
 /** `http` and the target's name. */
 const prefixSegments = 2
 
 /** Answers one request below `/http/`. */
-export async function proxy(services: HttpServices, c: AppContext): Promise<Response> {
-  const exchange = new Exchange(services, c)
+export async function proxy(
+  services: HttpServices,
+  request: Request,
+  peer: Peer | undefined,
+): Promise<Response> {
+  const exchange = new Exchange(services, request, peer)
   try {
     return await exchange.answer()
   } catch (error) {
@@ -34,7 +38,8 @@ export async function proxy(services: HttpServices, c: AppContext): Promise<Resp
 /** One request on its way through the gateway and back. */
 class Exchange {
   readonly #services: HttpServices
-  readonly #c: AppContext
+  readonly #request: Request
+  readonly #peer: Peer | undefined
   readonly #id: string
   readonly #startedAt: number
   readonly #abort = new AbortController()
@@ -45,22 +50,23 @@ class Exchange {
   #visit: Visit | undefined
   #bytes = 0
 
-  constructor(services: HttpServices, c: AppContext) {
+  constructor(services: HttpServices, request: Request, peer: Peer | undefined) {
     this.#services = services
-    this.#c = c
+    this.#request = request
+    this.#peer = peer
     this.#startedAt = services.now()
     this.#id = uuid(this.#startedAt)
-    c.req.raw.signal.addEventListener('abort', this.#leave)
+    request.signal.addEventListener('abort', this.#leave)
     services.stopped.addEventListener('abort', this.#stop)
   }
 
   async answer(): Promise<Response> {
     const services = this.#services
-    const request = this.#c.req.raw
-    const requested = parseRequestTarget(this.#c.env?.rawTarget ?? request.url)
+    const request = this.#request
+    const requested = parseRequestTarget(this.#peer?.rawTarget ?? request.url)
     const token = bearerToken(request.headers, requested.query)
     const target = await this.#find(requested.segments[prefixSegments - 1] ?? '', token)
-    this.#visit = await services.sessions.enter(token, target.info, client(this.#c))
+    this.#visit = await services.sessions.enter(token, target.info, client(request, this.#peer))
     const { session } = this.#visit
     const asked = withoutPrefix(requested, prefixSegments)
     const operation = await httpOperation(this.#id, session, target, request, asked)
@@ -84,7 +90,11 @@ class Exchange {
   async #find(name: string, token: string): Promise<HttpTarget> {
     const target = this.#services.targets.get(name)
     if (!target) {
-      await introduce(this.#services, this.#c, token, { name, kind: 'http', labels: {} })
+      await introduce(this.#services, token, client(this.#request, this.#peer), {
+        name,
+        kind: 'http',
+        labels: {},
+      })
       throw new Denied('unknown_target', `Cannot find target: no HTTP target is called "${name}"`)
     }
     this.#target = name
@@ -110,7 +120,7 @@ class Exchange {
     const body = this.#body(result)
     // Started here, so that it ends even when nobody ever reads it.
     await body.next()
-    const respond = this.#c.env?.respond
+    const respond = this.#peer?.respond
     if (respond) return respond({ status, headers, body })
     return new Response(pulled(body, this.#leave), { status, headers })
   }
@@ -136,10 +146,10 @@ class Exchange {
 
   #end(denied?: Denied): void {
     const { log, now, observe, stopped } = this.#services
-    this.#c.req.raw.signal.removeEventListener('abort', this.#leave)
+    this.#request.signal.removeEventListener('abort', this.#leave)
     stopped.removeEventListener('abort', this.#stop)
     const left = this.#visit?.leave()
-    if (left) this.#c.env?.waitUntil?.(left)
+    if (left) this.#peer?.waitUntil?.(left)
     const target = this.#target
     const milliseconds = now() - this.#startedAt
     observe({ target, outcome: denied?.code ?? 'completed', milliseconds, bytes: this.#bytes })

@@ -1,7 +1,9 @@
 /** What the HTTP door needs from the house; the composition root hands it in. @module */
+import type { Approvals } from '../approvals/approvals.ts'
 import type { DenialCode } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Plugin } from '../plugin.ts'
+import type { RecordedSessions } from '../recordings/recorded-sessions.ts'
 import type { HttpSessions } from './http-sessions.ts'
 import type { HttpTarget } from './http-target.ts'
 import type { Upstream } from './upstream.ts'
@@ -10,6 +12,10 @@ export interface HttpServices {
   readonly plugins: readonly Plugin[]
   readonly targets: ReadonlyMap<string, HttpTarget>
   readonly sessions: HttpSessions
+  readonly approvals: Approvals
+  readonly recordings: RecordedSessions
+  /** Groups whose members may read all recordings and approvals. */
+  readonly admins: readonly string[]
   readonly upstream: Upstream
   readonly log: Log
   /** Epoch milliseconds. */

@@ -2,11 +2,15 @@
  * The HTTP door alone, in a process of its own: `serve-door.ts <target URL> [mask]`. Lets everybody with a
  * token in and everything pass; prints its port. Runs on Node and on Deno.
  */
+
+import { approvals } from '../../gateway/approvals/approvals.ts'
 import type { Mask } from '../../gateway/decision.ts'
 import { app } from '../../gateway/http/app.ts'
 import { HttpSessions } from '../../gateway/http/http-sessions.ts'
 import type { Plugin } from '../../gateway/plugin.ts'
+import { recordedSessions } from '../../gateway/recordings/recorded-sessions.ts'
 import { httpClient } from '../../gateway/runtime/http-client.ts'
+import { memoryStore } from '../../gateway/stores/memory-store.ts'
 
 const isDeno = 'Deno' in globalThis
 const { serveHttp } = await (isDeno
@@ -31,6 +35,7 @@ const open: Plugin = {
 }
 const log = { debug() {}, info() {}, warn: console.error, error: console.error }
 const plugins = [open]
+const store = memoryStore()
 const server = await serveHttp({
   host: '127.0.0.1',
   port: 0,
@@ -41,6 +46,9 @@ const server = await serveHttp({
     ]),
     sessions: new HttpSessions({ plugins, log, now: Date.now, idle: 60_000, limit: 100 }),
     upstream: httpClient().upstream,
+    approvals: approvals({ store, now: Date.now, log }),
+    recordings: recordedSessions(store),
+    admins: [],
     log,
     now: Date.now,
     stopped: new AbortController().signal,

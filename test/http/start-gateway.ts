@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { onTestFinished } from 'vitest'
+import { approvals } from '../../gateway/approvals/approvals.ts'
 import type { Decision } from '../../gateway/decision.ts'
 import { Denied } from '../../gateway/errors.ts'
 import { app } from '../../gateway/http/app.ts'
@@ -10,9 +11,11 @@ import type { HttpTarget } from '../../gateway/http/http-target.ts'
 import type { HttpOutcome, HttpServices } from '../../gateway/http/services.ts'
 import type { HttpOperation } from '../../gateway/operation.ts'
 import type { Plugin } from '../../gateway/plugin.ts'
+import { recordedSessions } from '../../gateway/recordings/recorded-sessions.ts'
 import { httpClient } from '../../gateway/runtime/http-client.ts'
 import { serveHttp } from '../../gateway/runtime/node-http.ts'
 import { Secret } from '../../gateway/secret.ts'
+import { memoryStore } from '../../gateway/stores/memory-store.ts'
 
 export const token = 'a.good.token'
 
@@ -36,7 +39,8 @@ export interface TestGatewayOptions {
   readonly decision?: Decision
   /** Run inside of the ones that accept the token and decide. */
   readonly plugins?: readonly Plugin[]
-  readonly idle?: number
+  /** The whole chain, instead of the one that lets one token in. */
+  readonly chain?: readonly Plugin[]
   readonly services?: Partial<HttpServices>
 }
 
@@ -52,7 +56,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   }
   const log = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
   const decision: Decision = options.decision ?? { effect: 'allow', masks: [], reasons: ['test'] }
-  const plugins: Plugin[] = [gatekeeper(decision, operations), ...(options.plugins ?? [])]
+  const plugins = options.chain ?? [gatekeeper(decision, operations), ...(options.plugins ?? [])]
   const shop: HttpTarget = {
     info: { name: 'shop', kind: 'http', labels: {} },
     url: targetUrl,
@@ -63,12 +67,16 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   }
   const now = options.services?.now ?? Date.now
   const { upstream, close } = httpClient()
-  const sessions = new HttpSessions({ plugins, log, now, idle: options.idle ?? 60_000, limit: 100 })
+  const store = memoryStore()
+  const sessions = new HttpSessions({ plugins, log, now, idle: 60_000, limit: 100 })
   const services: HttpServices = {
     plugins,
     targets: new Map([['shop', shop]]),
     sessions,
     upstream,
+    approvals: approvals({ store, now, log }),
+    recordings: recordedSessions(store),
+    admins: ['admins'],
     log,
     now,
     stopped: new AbortController().signal,
