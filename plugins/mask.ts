@@ -5,7 +5,7 @@ import type { Context, Next, Plugin } from '../gateway/plugin.ts'
 
 export interface MaskOptions {
   /** Secret behind `hash`: whoever knows it can test guesses. The same on every replica. */
-  readonly key: Uint8Array
+  readonly key: string
 }
 
 /**

@@ -17,7 +17,7 @@ const defaultKeep = 4
  * // '***********.com'
  * ```
  */
-export function conceal(key: Uint8Array): Conceal {
+export function conceal(key: string): Conceal {
   return (value, mask) => {
     switch (mask.with) {
       case 'redact':

@@ -53,12 +53,20 @@ export interface NamedQuery {
 
 export type Access = 'read' | 'write'
 
+/** A column as it is named, and what `*` would stand for there. */
+interface Reference {
+  readonly fields: readonly string[]
+  readonly from: readonly Relation[]
+}
+
 /** What a walk carries downwards. */
 interface Surroundings {
   /** CTEs in scope: a name in FROM means the nearest of them before it means a relation. */
   readonly ctes: ReadonlySet<string>
   /** How a relation is used that is named without a rule of its own. */
   readonly access: readonly Access[]
+  /** What `*` stands for; complete once the FROM clause has been walked. */
+  readonly from: Relation[]
 }
 
 /** Functions that PostgreSQL's newer grammars read as syntax: in an older server users may have their own. */
@@ -151,7 +159,7 @@ class Collector implements Collected {
   readonly #madeColumns = new Set<string>()
   /** It has columns whose names are not in the text. */
   #hasUnnamedColumns = false
-  readonly #references: (readonly string[])[] = []
+  readonly #references: Reference[] = []
   /** `(x).name`: a column of whichever composite x is, or a function of one argument. */
   readonly #attributes: string[] = []
   /** Functions that the catalog does not have: with one argument, the name may be a column's. */
@@ -169,7 +177,7 @@ class Collector implements Collected {
         'the session reads string constants or characters in another way than the gateway does',
       )
     }
-    this.#visit(statement, { ctes: new Set(), access: ['read'] })
+    this.#visit(statement, { ctes: new Set(), access: ['read'], from: [] })
     this.#settleColumns()
     this.#settleFunctions()
     if (
@@ -306,7 +314,7 @@ class Collector implements Collected {
         this.#mention(body, around)
         return
       case 'ColumnRef':
-        this.#references.push(referenceOf(body.fields))
+        this.#references.push({ fields: fieldsOf(body.fields), from: around.from })
         return
       case 'FuncCall':
         this.#call(names(body.funcname), body)
@@ -396,17 +404,19 @@ class Collector implements Collected {
   #select(body: Node, around: Surroundings): void {
     if (nodes(body.lockingClause).length > 0) this.hasLocks = true
     if (isNode(body.intoClause)) this.#into(body.intoClause)
+    const inside = { ...this.#with(body, reading(around)), from: [] }
+    this.#visit(body.fromClause, inside)
     // What a locking clause names are aliases, not relations.
-    this.#children(body, this.#with(body, reading(around)), 'withClause', 'intoClause', 'lockingClause')
+    this.#children(body, inside, 'withClause', 'intoClause', 'lockingClause', 'fromClause')
   }
 
   /** INSERT, UPDATE, DELETE, MERGE. How many rows they report tells of what they find, so they read. */
   #change(kind: string, body: Node, around: Surroundings): void {
-    const inside = this.#with(body, reading(around))
     const target = child(body, 'relation')
     const reads =
       kind !== 'InsertStmt' || body.returningClause !== undefined || body.onConflictClause !== undefined
     const relations = this.#target(target, reads ? ['read', 'write'] : ['write'])
+    const inside = { ...this.#with(body, reading(around)), from: [...relations] }
     for (const name of [
       'excluded',
       'old',
@@ -542,7 +552,7 @@ class Collector implements Collected {
       this.resolutions.set(range, { kind: 'derived' })
       return
     }
-    this.#target(range, around.access)
+    around.from.push(...this.#target(range, around.access))
   }
 
   /** A relation that no CTE can shadow. @returns what it may be */
@@ -656,8 +666,9 @@ class Collector implements Collected {
   #join(body: Node, around: Surroundings): void {
     const using = names(body.usingClause)
     if (using.length > 0 || body.isNatural) this.#operator(['='])
-    for (const name of using) this.#references.push([name])
-    if (body.isNatural) this.#references.push(['*'])
+    for (const name of body.isNatural ? ['*'] : using) {
+      this.#references.push({ fields: [name], from: around.from })
+    }
     this.#alias(body)
     this.#children(body, around, 'usingClause')
   }
@@ -669,11 +680,16 @@ class Collector implements Collected {
   /** Once all aliases are known: what each column reference may read. */
   #settleColumns(): void {
     for (const name of this.#attributes) this.#columnsOf(this.#having(this.relations.keys(), name), name)
-    for (const fields of this.#references) {
+    for (const { fields, from } of this.#references) {
       const name = fields.at(-1) ?? ''
       const qualifier = fields.at(-2)
-      const among = qualifier === undefined ? this.relations.keys() : (this.#aliases.get(qualifier) ?? [])
-      const having = this.#having(among, name)
+      const qualified = qualifier === undefined ? undefined : this.#aliases.get(qualifier)
+      if (name === '*') {
+        // The columns of a subquery are counted where it names them.
+        this.#columnsOf(qualified ?? (qualifier === undefined ? from : []), '*')
+        continue
+      }
+      const having = this.#having(qualified ?? this.relations.keys(), name)
       this.#columnsOf(having, name)
       if (having.length > 0 || systemColumns.has(name)) continue
       const wholeRow = qualifier === undefined ? this.#aliases.get(name) : undefined
@@ -682,7 +698,7 @@ class Collector implements Collected {
       else if (qualifier !== undefined && this.#userFunctions(name)) continue
       // Rows of rules and triggers.
       else if (qualifier === 'old' || qualifier === 'new') continue
-      else if (!this.#hasUnnamedColumns && !this.#madeColumns.has(name) && name !== '*') {
+      else if (!this.#hasUnnamedColumns && !this.#madeColumns.has(name)) {
         this.problems.add(`column "${name}" is unknown`)
         this.hasUnknownName = true
       }
@@ -690,7 +706,7 @@ class Collector implements Collected {
   }
 
   #having(relations: Iterable<Relation>, name: string): readonly Relation[] {
-    return [...relations].filter((relation) => name === '*' || relation.columns.has(name))
+    return [...relations].filter(({ columns }) => columns.has(name))
   }
 
   // ── Functions, operators, types ───────────────────────────────────────────────────────────────────
@@ -787,7 +803,7 @@ function writing(around: Surroundings): Surroundings {
 }
 
 /** Names of a column reference, the star as `*`. */
-function referenceOf(fields: unknown): readonly string[] {
+function fieldsOf(fields: unknown): readonly string[] {
   return nodes(fields).map((field) => ('A_Star' in field ? '*' : (names([field])[0] ?? '')))
 }
 

@@ -154,7 +154,7 @@ function toPointer(module: PgQuery, text: string): number {
 }
 
 async function instance(wasm: WebAssembly.Module): Promise<PgQuery> {
-  return pgQuery({
+  const module: unknown = await pgQuery({
     // Synchronous, so that a broken instance is replaced within the same turn of the event loop.
     instantiateWasm(imports: WebAssembly.Imports, receive: (instance: WebAssembly.Instance) => void) {
       const created = new WebAssembly.Instance(wasm, imports)
@@ -162,4 +162,5 @@ async function instance(wasm: WebAssembly.Module): Promise<PgQuery> {
       return created.exports
     },
   })
+  return module as PgQuery
 }
