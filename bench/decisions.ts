@@ -21,7 +21,7 @@ export async function decisions(rounds: number): Promise<readonly Samples[]> {
   return alternate(subjects, rounds, async ({ count, ask }) => {
     const started = performance.now()
     for (let asked = 0; asked < count; asked++) ask()
-    return ((performance.now() - started) * 1000) / count
+    return { value: ((performance.now() - started) * 1000) / count }
   })
 
   function decide(asked: SqlOperation): void {

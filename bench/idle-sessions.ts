@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import { runCommand } from '../test/support/child.ts'
+import type { Run } from './measurement.ts'
 import type { PostgresPath } from './start-paths.ts'
 
 /** Opened before the count begins: what the first sessions load is not what each of them costs. */
@@ -9,13 +10,13 @@ const counted = 200
 const together = 10
 
 /** What one idle session adds to the resident memory of what stands in the way. @returns KiB */
-export async function idleSession(path: PostgresPath & { readonly pid: number }): Promise<number> {
+export async function idleSession(path: PostgresPath & { readonly pid: number }): Promise<Run> {
   const clients: Client[] = []
   try {
     await openSessions(early)
     const before = await settledMemory(path.pid)
     await openSessions(counted)
-    return ((await settledMemory(path.pid)) - before) / counted
+    return { value: ((await settledMemory(path.pid)) - before) / counted }
   } finally {
     await Promise.all(clients.map((client) => client.end()))
   }

@@ -13,6 +13,14 @@ export interface Measurement {
 export interface Samples {
   readonly subject: string
   readonly values: readonly number[]
+  /** Microseconds of processor time per unit that the subject itself used; empty where it cannot be told. */
+  readonly cpu: readonly number[]
+}
+
+/** One sample. */
+export interface Run {
+  readonly value: number
+  readonly cpu?: number | undefined
 }
 
 /** How well a subject must do. */
@@ -29,16 +37,20 @@ export interface Bar {
 export async function alternate<Subject extends { readonly name: string }>(
   subjects: readonly Subject[],
   rounds: number,
-  measure: (subject: Subject) => Promise<number>,
+  measure: (subject: Subject) => Promise<Run>,
 ): Promise<readonly Samples[]> {
-  const values = new Map(subjects.map((subject) => [subject, [] as number[]]))
+  const runs = new Map(subjects.map((subject) => [subject, [] as Run[]]))
   for (let round = 0; round < rounds; round++) {
     const first = round % subjects.length
     for (const subject of [...subjects.slice(first), ...subjects.slice(0, first)]) {
-      values.get(subject)?.push(await measure(subject))
+      runs.get(subject)?.push(await measure(subject))
     }
   }
-  return subjects.map((subject) => ({ subject: subject.name, values: values.get(subject) ?? [] }))
+  return [...runs].map(([{ name }, samples]) => ({
+    subject: name,
+    values: samples.map(({ value }) => value),
+    cpu: samples.flatMap(({ cpu }) => cpu ?? []),
+  }))
 }
 
 /**

@@ -1,5 +1,7 @@
 import { runCommand } from '../test/support/child.ts'
+import type { Run } from './measurement.ts'
 import type { PostgresPath } from './start-paths.ts'
+import { withCpu } from './with-cpu.ts'
 
 export interface PgbenchOptions {
   readonly mode: 'prepared' | 'simple'
@@ -8,16 +10,19 @@ export interface PgbenchOptions {
 }
 
 /** `pgbench -S`: one row by its key, again and again. @returns transactions per second, without connecting */
-export async function pgbench({ env }: PostgresPath, options: PgbenchOptions): Promise<number> {
-  const output = await runCommand(
-    'pgbench',
-    [
-      ...['--no-vacuum', '--select-only', '--protocol', options.mode],
-      ...['--client', String(options.clients), '--time', String(options.seconds)],
-    ],
-    { env: { ...env } },
-  )
-  const [, tps] = /^tps = ([\d.]+)/m.exec(output) ?? []
-  if (tps === undefined) throw new Error(`Cannot read what pgbench measured: no "tps" in\n${output}`)
-  return Number(tps)
+export function pgbench({ env, pid }: PostgresPath, options: PgbenchOptions): Promise<Run> {
+  return withCpu(pid, async () => {
+    const output = await runCommand(
+      'pgbench',
+      [
+        ...['--no-vacuum', '--select-only', '--protocol', options.mode],
+        ...['--client', String(options.clients), '--time', String(options.seconds)],
+      ],
+      { env: { ...env } },
+    )
+    const [, units] = /^number of transactions actually processed: (\d+)/m.exec(output) ?? []
+    const [, rate] = /^tps = ([\d.]+)/m.exec(output) ?? []
+    if (!units || !rate) throw new Error(`Cannot read what pgbench measured: no "tps" in\n${output}`)
+    return { rate: Number(rate), units: Number(units) }
+  })
 }

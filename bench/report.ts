@@ -6,7 +6,7 @@ export function summary(measurement: Measurement) {
   return {
     title,
     unit,
-    results: samples.map(({ subject, values }) => ({
+    results: samples.map(({ subject, values, cpu }) => ({
       subject,
       median: median(values),
       spread: spread(values),
@@ -14,6 +14,7 @@ export function summary(measurement: Measurement) {
         baselines.map((baseline) => [baseline, ratio(measurement, subject, baseline)]),
       ),
       values,
+      ...(cpu.length > 0 && { cpuMicroseconds: median(cpu) }),
     })),
     bars: verdicts(measurement),
   }
@@ -37,17 +38,20 @@ export function table(measurement: Measurement): string {
   const { title, unit, samples } = measurement
   const baselines = measurement.baselines.filter((name) => samples.some(({ subject }) => subject === name))
   const bars = verdicts(measurement)
-  const rows = samples.map(({ subject, values }) => [
+  const hasCpu = samples.some(({ cpu }) => cpu.length > 0)
+  const rows = samples.map(({ subject, values, cpu }) => [
     subject,
     count(median(values)),
     ...baselines.map((baseline) => ratio(measurement, subject, baseline)?.toFixed(2) ?? ''),
+    ...(hasCpu ? [cpu.length > 0 ? count(median(cpu)) : ''] : []),
     values.length > 1 ? `${Math.round(spread(values) * 100)} %` : '',
     bars
       .filter((bar) => bar.subject === subject)
       .map(sentence)
       .join(', '),
   ])
-  const lines = [[title, unit, ...baselines.map((baseline) => `of ${baseline}`), 'spread', ''], ...rows]
+  const ofBaselines = baselines.map((baseline) => `of ${baseline}`)
+  const lines = [[title, unit, ...ofBaselines, ...(hasCpu ? ['CPU µs'] : []), 'spread', ''], ...rows]
   const widths =
     lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? []
   return lines

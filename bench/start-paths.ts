@@ -10,18 +10,20 @@ export const pathNames = ['direct', 'pgbouncer', 'nginx', 'relay', 'sluice-sqlit
 
 export type PathName = (typeof pathNames)[number]
 
-/** A way to the database. */
-export interface PostgresPath {
+interface Path {
   readonly name: PathName
-  /** Tells libpq how to connect. */
-  readonly env: Readonly<Record<string, string>>
-  /** Of what stands in the way; `undefined` when nothing does. */
+  /** Of what stands in the way; `undefined` when nothing does, or more than one process. */
   readonly pid: number | undefined
 }
 
+/** A way to the database. */
+export interface PostgresPath extends Path {
+  /** Tells libpq how to connect. */
+  readonly env: Readonly<Record<string, string>>
+}
+
 /** A way to the HTTP API. */
-export interface HttpPath {
-  readonly name: PathName
+export interface HttpPath extends Path {
   readonly url: string
   readonly token: string
 }
@@ -64,8 +66,8 @@ export async function startPaths({ names, runtime, gatewayEnv }: PathOptions): P
   const http: HttpPath[] = []
   const addPostgres = (name: PathName, port: number, pid?: number, login: object = {}) =>
     postgres.push({ name, env: libpqEnvironment({ ...database, port, ...login }), pid })
-  const addHttp = (name: PathName, base: string) =>
-    http.push({ name, url: `${base}/orders/7`, token: support })
+  const addHttp = (name: PathName, base: string, pid?: number) =>
+    http.push({ name, url: `${base}/orders/7`, token: support, pid })
 
   for (const name of names) {
     switch (name) {
@@ -86,7 +88,8 @@ export async function startPaths({ names, runtime, gatewayEnv }: PathOptions): P
       case 'relay': {
         const { port, pid } = keep(await startRelay('relay.ts', database.port))
         addPostgres(name, port, pid)
-        addHttp(name, localUrl(keep(await startRelay('http-relay.ts', origin.port)).port))
+        const httpRelay = keep(await startRelay('http-relay.ts', origin.port))
+        addHttp(name, localUrl(httpRelay.port), httpRelay.pid)
         break
       }
       case 'sluice-sqlite':
@@ -95,7 +98,7 @@ export async function startPaths({ names, runtime, gatewayEnv }: PathOptions): P
         const options = { runtime, redisUrl, idp, database, originPort: origin.port, env: gatewayEnv }
         const sluice = keep(await startSluice(options))
         addPostgres(name, sluice.postgresPort, sluice.pid, { database: 'shop', password: reporting })
-        addHttp(name, `${sluice.httpUrl}/http/shop-api`)
+        addHttp(name, `${sluice.httpUrl}/http/shop-api`, sluice.pid)
         break
       }
     }
