@@ -351,11 +351,11 @@ class AnalysedStatement implements Statement {
   }
 
   #mayHoldSecrets(): boolean {
+    // What does not parse may be a CREATE ROLE with a misspelt word.
+    if (this.#made.problem !== undefined) return true
     if (this.parts.some(({ collected }) => collected.hasSecrets)) return true
-    // Passwords also stand in the bodies of DO and functions, in conninfo strings, and in texts that do not parse.
-    return (this.#made.problem === undefined ? /passw/i : /passw|mapping|subscription|server|dblink/i).test(
-      this.text,
-    )
+    // Passwords also stand in the bodies of DO and of functions.
+    return /passw/i.test(this.text)
   }
 }
 

@@ -232,6 +232,11 @@ class Collector implements Collected {
       case 'VariableSetStmt':
         this.#set(body, around)
         return
+      case 'AlterRoleSetStmt':
+      case 'AlterDatabaseSetStmt':
+      case 'AlterSystemStmt':
+        this.#set(child(body, 'setstmt'), around)
+        return
       case 'DiscardStmt':
         this.#discard(body)
         return

@@ -73,7 +73,7 @@ function words(camel: string): string {
 }
 
 /** Renaming these is an ALTER of the relation that has them. */
-const relationPart = new Set(['OBJECT_COLUMN', 'OBJECT_TABCONSTRAINT', 'OBJECT_ATTRIBUTE'])
+const relationPart = new Set(['OBJECT_COLUMN', 'OBJECT_ATTRIBUTE'])
 
 const objects: Readonly<Record<string, string>> = {
   OBJECT_MATVIEW: 'materialized view',
@@ -87,6 +87,7 @@ const objects: Readonly<Record<string, string>> = {
   OBJECT_OPFAMILY: 'operator family',
   OBJECT_STATISTIC_EXT: 'statistics',
   OBJECT_DOMCONSTRAINT: 'domain',
+  OBJECT_TABCONSTRAINT: 'table',
   OBJECT_LARGEOBJECT: 'large object',
 }
 
