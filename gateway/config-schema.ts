@@ -226,7 +226,7 @@ export function configSchema(references: References) {
       admins: z
         .array(text())
         .default([])
-        .describe('Groups whose members may see all sessions and recordings'),
+        .describe('Groups whose members may see all recordings and approvals'),
       targets: z
         .array(z.discriminatedUnion('kind', [postgresTarget, httpTarget]))
         .min(1)

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { decodeJwt } from 'jose'
+import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { stringify } from 'yaml'
 import { readConfig } from '../gateway/config.ts'
@@ -362,20 +363,121 @@ describe.each(['node', 'deno'] as const)('serve on %s', (runtime) => {
   })
 })
 
-/** `sluice serve` with the HTTP door on a free port, and more patience than the test has. */
-async function serving(runtime: 'node' | 'deno'): Promise<{ child: Child; url: string }> {
-  const config = await configured(`serving-${runtime}`, {
+describe('approvals', () => {
+  let child: Child | undefined
+  let url: string
+  let postgres: { host: string; port: number }
+  beforeAll(async () => {
+    const admin = new Client({ connectionString: database.url })
+    await admin.connect()
+    await admin.query('CREATE TABLE carts (id integer); INSERT INTO carts VALUES (1), (2)')
+    await admin.end()
+    ;({ child, url, postgres } = await startGateway('node', 'approving', {
+      listen: { http: { port: 0 }, postgres: { port: 0, plaintext: 'loopback' } },
+    }))
+  })
+  afterAll(() => child?.kill())
+
+  /** A DELETE that waits for a human, and the number of its approval. */
+  async function heldDelete(condition: string): Promise<{ id: string; result: Promise<number | string> }> {
+    const password = await idp.token({ client: 'cleanup', groups: ['cleanup'] })
+    const client = new Client({ ...postgres, user: 'cleanup', password, database: 'shop' })
+    await client.connect()
+    const noticed = once(client, 'notice')
+    const result = client
+      .query(`DELETE FROM carts WHERE ${condition}`)
+      .then(
+        ({ rowCount }) => rowCount ?? 0,
+        (error: Error) => error.message,
+      )
+      .finally(() => client.end())
+    const [{ message }] = await noticed
+    const [, id = ''] = /approval "([^"]+)"/.exec(message) ?? []
+    return { id, result }
+  }
+
+  async function asReviewer(args: string[], groups = ['dba']): Promise<Outcome> {
+    const token = await idp.token({ client: 'dana', groups })
+    return sluice(['approvals', ...args, '--url', url], { SLUICE_TOKEN: token })
+  }
+
+  test('are listed with who wants what, and let the operation run once given', async () => {
+    const { id, result } = await heldDelete('id = 1')
+
+    const list = await asReviewer(['list'])
+    const answer = await asReviewer(['approve', id, '--comment', 'checked'])
+
+    expect(list.stdout).toMatch(/^ {2}cleanup wants to run at shop:\n {4}DELETE FROM carts WHERE id = 1$/m)
+    expect(list.stdout).toMatch(/^ {2}1 of dba must approve$/m)
+    expect(answer).toMatchObject({ code: 0, stdout: 'It is approved\n' })
+    expect(await result).toBe(1)
+    expect((await asReviewer(['list'])).stdout).toBe('Nothing waits for approval\n')
+    expect((await asReviewer(['list', '--all'])).stdout).toMatch(/dana: approve, "checked"/)
+  })
+
+  test('that are rejected refuse the operation', async () => {
+    const { id, result } = await heldDelete('id = 2')
+
+    const answer = await asReviewer(['reject', id])
+
+    expect(answer).toMatchObject({ code: 0, stdout: 'It is rejected\n' })
+    expect(await result).toMatch(/reject/i)
+  })
+
+  test.each([
+    ['of somebody who may not answer', ['approve', 'nothing-0'], ['guests'], /^Cannot find approval/],
+    ['over plain http to elsewhere', ['list', '--url', 'http://sluice.example'], ['dba'], /must use https/],
+    ['to a gateway that is down', ['list', '--url', 'http://127.0.0.1:9'], ['dba'], /gave no answer/],
+  ])('fail for a request %s', async (_, args, groups, message) => {
+    const token = await idp.token({ client: 'dana', groups })
+
+    const { code, stderr } = await sluice(['approvals', ...args], { SLUICE_TOKEN: token, SLUICE_URL: url })
+
+    expect(stderr).toMatch(message)
+    expect(stderr).not.toContain(token)
+    expect(code).toBe(1)
+  })
+
+  test('need a token, from the environment or a file', async () => {
+    const file = join(folder, 'token')
+    await writeFile(file, `${await idp.token({ client: 'dana', groups: ['dba'] })}\n`)
+
+    const without = await sluice(['approvals', 'list', '--url', url])
+    const expired = await sluice(['approvals', 'list', '--url', url], { SLUICE_TOKEN: 'rubbish' })
+    const withFile = await sluice(['approvals', 'list', '--url', url, '--token-file', file])
+
+    expect(without.stderr).toMatch(/^Cannot ask the gateway: set SLUICE_TOKEN/)
+    expect(expired.stderr).toBe('Cannot authenticate: the token is not a well-formed signed JWT\n')
+    expect(withFile.code).toBe(0)
+  })
+})
+
+/** `sluice serve` with the HTTP door on a free port, and more patience than a test has. */
+async function serving(runtime: 'node' | 'deno'): Promise<RunningGateway> {
+  const gateway = await startGateway(runtime, `serving-${runtime}`, {
     listen: { http: { port: 0 } },
     targets: [apiTarget({})],
     limits: { drain: '60s' },
   })
+  onTestFinished(() => gateway.child.kill())
+  return gateway
+}
+
+interface RunningGateway {
+  readonly child: Child
+  readonly url: string
+  readonly postgres: { host: string; port: number }
+}
+
+async function startGateway(runtime: 'node' | 'deno', name: string, change: object): Promise<RunningGateway> {
+  const config = await configured(name, change)
   const [command, ...flags] = runtimeCommand(runtime)
   const child = startChild(command, [...flags, join(root, 'gateway/cli.ts'), 'serve', '-c', config], {
     env: { ...process.env, ...secrets() },
   })
-  onTestFinished(() => child.kill())
-  const [, url = ''] = await child.saw(/Gateway is open/).then(() => child.saw(/"url":"([^"]+)"/))
-  return { child, url }
+  const [line] = await child.saw(/^.*Gateway is open.*$/m)
+  const { http, postgres } = JSON.parse(line)
+  return { child, url: http.url, postgres }
 }
 
 /** A request that has reached the target, which answers when it is released. */
