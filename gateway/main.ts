@@ -78,7 +78,7 @@ export async function serve(
       policy: policy({ bundle, log, now }),
       approvals: decided,
       baseUrl: publicUrl(config),
-      key: new TextEncoder().encode(masking),
+      key: masking,
     })
     log.info({ revision: bundle.revision, plugins: plugins.map(({ name }) => name) }, 'Chain is ready')
     const counted = metrics()

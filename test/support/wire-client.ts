@@ -1,6 +1,6 @@
 import { serialize } from 'pg-protocol'
 import type { Socket } from '../../gateway/network.ts'
-import { concat, readErrorFields } from '../../gateway/postgres/backend.ts'
+import { concat, int32, readErrorFields } from '../../gateway/postgres/backend.ts'
 import { FrameReader } from '../../gateway/postgres/frame-reader.ts'
 import { headerBytes } from '../../gateway/postgres/frontend.ts'
 import { Scram } from '../../gateway/postgres/scram.ts'
@@ -55,6 +55,14 @@ export class WireClient {
           break
       }
     }
+  }
+
+  /** Asks a server to cancel, and waits until it has dealt with it. */
+  static async cancel(address: { host: string; port: number }, key: Uint8Array): Promise<void> {
+    const socket = await nodeNetwork.connect(address, AbortSignal.timeout(5_000))
+    await socket.write(concat([int32(8 + key.length), int32(80877102), key]))
+    await socket.read()
+    socket.destroy()
   }
 
   get gone(): AbortSignal {
