@@ -13,7 +13,15 @@ export function conformance(runtime: 'node' | 'deno'): void {
     afterAll(() => house.stop())
 
     for (const { name, run } of postgresCases) {
-      test(name, () => run(house, house.replicas[0]!))
+      test(name, async ({ onTestFailed }) => {
+        const [replica] = house.replicas
+        if (!replica) throw new Error('Cannot run case: the house has no gateway')
+        onTestFailed(() => console.error(replica.gateway.logs().slice(-lastCharacters)))
+        await run(house, replica)
+      })
     }
   })
 }
+
+/** How much of a gateway's log is shown with a failure. */
+const lastCharacters = 5_000
