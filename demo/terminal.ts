@@ -19,13 +19,13 @@ export function terminal(out: NodeJS.WriteStream): Terminal {
   const [bold, dim, red, green, cyan] = [paint(1), paint(2), paint(31), paint(32), paint(36)]
   const line = (text = '') => out.write(`${text}\n`)
   return {
-    title: (text) => line(`\n${bold(text)}\n`),
-    step: (number, text) => line(`\n${bold(`${number}. ${text}`)}\n`),
-    say: (text) => line(wrap(text, '   ')),
+    title: (text) => line(`\n${bold(text)}`),
+    step: (number, text) => line(`\n\n${bold(`${number}. ${text}`)}`),
+    say: (text) => line(`\n${wrap(text, '   ')}`),
     command: (who, text) => line(`\n   ${cyan(who)} ${dim('$')} ${text.replaceAll('\n', '\n      ')}`),
     script(lines) {
-      for (const text of lines) line(`   ${text.startsWith('#') ? dim(text) : text}`.trimEnd())
       line()
+      for (const text of lines) line(`   ${text.startsWith('#') ? dim(text) : text}`.trimEnd())
     },
     output(text) {
       for (const row of text.trimEnd().split('\n')) line(`   ${dim('│')} ${row.trimEnd()}`)

@@ -37,13 +37,17 @@ export function startChild(command: string, args: readonly string[], options: Ch
     })
   }
   let hasExited = false
+  let isSilent = false // has exited, and everything it wrote has been read
   const exited = new Promise<number | string>((resolve) => {
     child.once('error', (error) => resolve(error.message))
+    child.once('exit', () => {
+      hasExited = true
+    })
     child.once('close', (code, signal) => resolve(signal ?? code ?? 0))
   })
   const tether = child.pid === undefined ? undefined : tie(child.pid, directory)
   exited.then(() => {
-    hasExited = true
+    isSilent = true
     tether?.kill('SIGKILL')
     for (const listener of listeners) listener()
   })
@@ -60,7 +64,7 @@ export function startChild(command: string, args: readonly string[], options: Ch
         function look() {
           const match = output.match(pattern)
           if (match) settle(() => resolve(match))
-          else if (hasExited) fail('the process has ended')
+          else if (isSilent) fail('the process has ended')
         }
         function fail(why: string) {
           settle(() =>
@@ -74,16 +78,21 @@ export function startChild(command: string, args: readonly string[], options: Ch
         }
       }),
     async stop(signal = 'SIGTERM') {
-      child.kill(signal)
-      const timer = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs)
+      send(signal)
+      const timer = setTimeout(() => send('SIGKILL'), stopTimeoutMs)
       const code = await exited
       clearTimeout(timer)
       return code
     },
     async kill() {
-      child.kill('SIGKILL')
+      send('SIGKILL')
       await exited
     },
+  }
+
+  /** Deno's `child.kill` sends one signal and no second one. */
+  function send(signal: NodeJS.Signals): void {
+    if (child.pid !== undefined && !hasExited) process.kill(child.pid, signal)
   }
 }
 
