@@ -29,6 +29,7 @@ import { analyser } from './sql/analyse.ts'
 import { catalogReader } from './sql/catalog-reader.ts'
 import { parser } from './sql/parser.ts'
 import type { DurableStreamStore } from './stores/durable-stream-store.ts'
+import { observedStore } from './stores/observed-store.ts'
 
 /** What differs between Node and Deno. */
 export interface Runtime {
@@ -63,7 +64,8 @@ export async function serve(
   const bundle = await readBundle((name) =>
     runtime.files.read(`${config.policy.bundle}/${name}`, bundleFileLimit),
   )
-  const store = await openStore(config.store, runtime.files)
+  const counted = metrics()
+  const store = observedStore(await openStore(config.store, runtime.files), counted.storeFailed)
   const decided = approvals({ store, now, log })
   const closing: Closing = [() => store.close()]
   const doors: House['doors'] = []
@@ -75,13 +77,13 @@ export async function serve(
       resultLimit: config.recording.resultLimit,
       identity: identity({ issuers: config.identity.issuers, fetch, now, log }),
       throttle: throttle({ now }),
-      policy: policy({ bundle, log, now }),
+      policy: policy({ bundle, log, now, observe: counted.decision }),
       approvals: decided,
       baseUrl: publicUrl(config),
+      observeHeld: counted.held,
       key: masking,
     })
     log.info({ revision: bundle.revision, plugins: plugins.map(({ name }) => name) }, 'Chain is ready')
-    const counted = metrics()
     const house: House = { config, runtime, plugins, store, decided, log, now, counted, closing, doors }
     const postgres = await openPostgres(house)
     const http = await openHttp(house)

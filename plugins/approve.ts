@@ -11,6 +11,8 @@ export interface ApproveOptions {
   /** Where people reach the console and the API, without a slash at the end. */
   readonly baseUrl: string
   readonly log: Log
+  /** Hears when an operation begins and ceases to wait for people. */
+  readonly observeHeld?: (change: 1 | -1) => void
 }
 
 /** Seconds that an HTTP agent should let pass before it asks again. */
@@ -23,7 +25,7 @@ const longestWait = 300
  * where to answer. HTTP is told to come back (202), or waits as long as it prefers to; the same request, sent
  * again, meets the same approval. Belongs behind whatever decides.
  */
-export function approve({ approvals, baseUrl, log }: ApproveOptions): Plugin {
+export function approve({ approvals, baseUrl, log, observeHeld = () => {} }: ApproveOptions): Plugin {
   return {
     name: 'approve',
 
@@ -45,8 +47,16 @@ export function approve({ approvals, baseUrl, log }: ApproveOptions): Plugin {
     for (;;) {
       const question = { operation, session, review: decision.review, reasons: decision.reasons }
       const asked = await approvals.ask(question)
-      const answered =
-        operation.kind === 'sql' ? yield* answerOnTheWire(asked, context) : await answerInTime(asked, context)
+      observeHeld(1)
+      let answered: ApprovalRequest
+      try {
+        answered =
+          operation.kind === 'sql'
+            ? yield* answerOnTheWire(asked, context)
+            : await answerInTime(asked, context)
+      } finally {
+        observeHeld(-1)
+      }
       switch (answered.status) {
         case 'approved': {
           const approval = await approvals.use(answered.id, operation)

@@ -29,11 +29,13 @@ export interface PolicyOptions {
   readonly log: Log
   /** Epoch milliseconds. */
   readonly now: () => number
+  /** Hears of every evaluation; decisions that are remembered cost none. */
+  readonly observe?: (effect: Decision['effect'], milliseconds: number) => void
 }
 
 /** @throws PolicyError when the bundle cannot be used: a gateway without a policy does not start. */
-export function policy({ bundle, log, now }: PolicyOptions): Policy {
-  let active = load(bundle, now)
+export function policy({ bundle, log, now, observe }: PolicyOptions): Policy {
+  let active = load(bundle, now, observe)
   return {
     get revision() {
       return active.revision
@@ -49,7 +51,7 @@ export function policy({ bundle, log, now }: PolicyOptions): Policy {
       }
     },
     replace(next) {
-      active = load(next, now)
+      active = load(next, now, observe)
       log.info({ revision: next.revision }, 'Policy replaced')
     },
   }
@@ -61,7 +63,7 @@ interface Loaded {
   decide(question: Question): Decision
 }
 
-function load(bundle: Bundle, now: () => number): Loaded {
+function load(bundle: Bundle, now: () => number, observe: PolicyOptions['observe']): Loaded {
   const { revision, reads: paths = ['input'] } = bundle
   const evaluator = new Evaluator(bundle)
   const reads = (part: string) => paths.some((path) => overlaps(path, part))
@@ -83,7 +85,9 @@ function load(bundle: Bundle, now: () => number): Loaded {
   }
 
   function ask(question: Question): Decision {
+    const startedAt = performance.now()
     const fresh = decision(evaluator.evaluate(input(question, now(), reads)), revision)
+    observe?.(fresh.effect, performance.now() - startedAt)
     return fresh.effect === 'deny' ? fresh : { ...fresh, masks: lists.share(fresh.masks) }
   }
 }

@@ -78,10 +78,12 @@ export class Door {
   async close(graceMilliseconds: number): Promise<void> {
     await this.#listener?.close()
     const deadline = Date.now() + graceMilliseconds
-    this.#stopping.abort(new Denied('unavailable', 'Cannot continue session: the gateway is shutting down'))
+    const reason = new Denied('unavailable', 'Cannot continue session: the gateway is shutting down')
+    this.#stopping.abort(reason)
     while (this.#sessions.size > 0) {
       for (const session of this.#sessions.values()) {
-        if (session.isIdle || Date.now() > deadline) await session.terminate(this.#stopping.signal.reason)
+        session.release(reason)
+        if (session.isIdle || Date.now() > deadline) await session.terminate(reason)
       }
       await Promise.race([
         Promise.allSettled(this.#serving),

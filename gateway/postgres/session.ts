@@ -176,6 +176,11 @@ export class PostgresSession {
     }
   }
 
+  /** Lets go of a statement that is held: the gateway stops, and whoever approves it answers another session. */
+  release(reason: Denied): void {
+    this.#unsent()?.abort.abort(reason)
+  }
+
   /** Tells an idle agent that the session is over, and ends it. */
   async terminate(denied: Denied): Promise<void> {
     await this.#fatal(denied)

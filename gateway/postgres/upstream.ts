@@ -37,18 +37,22 @@ export async function connectUpstream(
   parameters: ReadonlyMap<string, string>,
   signal: AbortSignal,
 ): Promise<Upstream> {
+  const deadline = AbortSignal.any([signal, AbortSignal.timeout(connectTimeoutMilliseconds)])
   let socket: Socket | undefined
+  const giveUp = (): void => socket?.destroy()
   try {
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(connectTimeoutMilliseconds)])
     socket = await connectSocket(network, target, deadline)
-    deadline.addEventListener('abort', () => socket?.destroy(), { once: true })
+    deadline.addEventListener('abort', giveUp)
     const upstream = new Upstream(socket, target)
     await logIn(upstream, target, parameters)
     deadline.throwIfAborted()
     return upstream
   } catch (cause) {
-    socket?.destroy()
+    giveUp()
     throw new Denied('target_unreachable', `Cannot connect to target "${target.name}"`, { cause })
+  } finally {
+    // The deadline is for logging in, not for the session that follows.
+    deadline.removeEventListener('abort', giveUp)
   }
 }
 

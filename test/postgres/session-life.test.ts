@@ -168,6 +168,25 @@ test('a statement that runs when the token expires may end; then the session doe
   expect(errorFields(error.body)['C']).toBe('28000')
 })
 
+test('a gateway that stops lets a running statement end, tells held and idle agents, and closes every session', async () => {
+  const gate = holding('slow')
+  const door = await start({ plugins: [gate.plugin] })
+  const [busy, waiting, idle] = [await connect(door), await connect(door), await connect(door)]
+  busy.send(query("SELECT 'begun'; SELECT pg_sleep(0.5)"))
+  waiting.send(query("SELECT 'slow'"))
+  await waiting.receiveUntil('N')
+  await running(busy)
+
+  const closed = door.close()
+
+  expect((await busy.receiveUntilReady()).map(({ type }) => type).join('')).toBe('TDCTDCZ')
+  for (const client of [busy, idle]) {
+    expect(errorFields((await client.receive()).body)).toMatchObject({ S: 'FATAL', C: '57P03' })
+  }
+  expect(errorFields((await waiting.receive()).body)).toMatchObject({ S: 'ERROR', C: '57P03' })
+  await closed
+})
+
 test('a target that ends the connection is passed on, and the session ends', async () => {
   const client = await connect(await start())
   client.send(query('SELECT pg_backend_pid()'))
