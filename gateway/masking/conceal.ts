@@ -34,8 +34,12 @@ export function conceal(key: string): Conceal {
 
 /** Keeps the end, by code points, but never more than half: of a short value too much would be left. */
 function partial(value: string, { keep = defaultKeep }: Mask): string {
-  const characters = [...value]
-  const kept = Math.max(0, Math.min(Math.floor(keep), Math.floor(characters.length / 2)))
+  const characters = surrogate.test(value) ? [...value] : value
+  const kept = Math.max(0, Math.min(Math.trunc(keep) || 0, Math.floor(characters.length / 2)))
   const hidden = characters.length - kept
-  return '*'.repeat(hidden) + characters.slice(hidden).join('')
+  const end = characters.slice(hidden)
+  return '*'.repeat(hidden) + (typeof end === 'string' ? end : end.join(''))
 }
+
+/** Without one of these every UTF-16 unit is a code point. */
+const surrogate = /[\ud800-\udfff]/

@@ -1,0 +1,106 @@
+import { expect, test } from 'vitest'
+import { run } from '../../gateway/chain.ts'
+import type { Decision, Mask } from '../../gateway/decision.ts'
+import { Denied } from '../../gateway/errors.ts'
+import type { MaskPlan, Operation, Part } from '../../gateway/operation.ts'
+import type { Plugin } from '../../gateway/plugin.ts'
+import { mask } from '../../plugins/mask.ts'
+import { establishedSession, httpOperation, rows, sqlOperation } from '../support/operations.ts'
+
+const email: Mask = { kind: 'column', field: 'public.customers.email', with: 'redact' }
+
+function deciding(decision: Decision): Plugin {
+  return {
+    name: 'deciding',
+    async *handle(context, next) {
+      context.decide(decision)
+      yield* next()
+    },
+  }
+}
+
+/** Runs an operation through a decision and the mask plugin. */
+async function answer(operation: Operation, decision: Decision): Promise<{ parts: Part[]; asked: number }> {
+  let asked = 0
+  const stream = run(
+    [deciding(decision), mask({ key: 'key' })],
+    async function* () {
+      asked++
+      yield* rows('ada@example.com')
+    },
+    establishedSession(),
+    operation,
+    new AbortController().signal,
+  )
+  return { parts: await Array.fromAsync(stream), asked }
+}
+
+/** Puts in every value's place what the plugin hands it to conceal with. */
+const plan: MaskPlan = {
+  masked: ['public.customers.email'],
+  async *apply(result, conceal) {
+    for await (const part of result) {
+      if (part.kind !== 'data') yield part
+      else yield { ...part, bytes: new TextEncoder().encode(conceal('ada@example.com', email)) }
+    }
+  },
+}
+
+const allow = { effect: 'allow', reasons: [], masks: [email] } as const
+const review = { approvers: ['admins'], quorum: 1, timeout: 60 }
+
+test('the plan that the operation traced is applied to the result, in SQL and in HTTP', async () => {
+  for (const operation of [sqlOperation({ trace: () => plan }), httpOperation({ trace: () => plan })]) {
+    const { parts } = await answer(operation, allow)
+
+    expect(new TextDecoder().decode(parts[1]?.kind === 'data' ? parts[1].bytes : undefined)).toBe('[masked]')
+  }
+})
+
+test('what cannot be traced is denied before anything runs', async () => {
+  let asked = 0
+  const operation = sqlOperation({
+    trace() {
+      throw new Denied('unmaskable', 'Cannot trace masked columns: no')
+    },
+  })
+  const stream = run(
+    [deciding(allow), mask({ key: 'key' })],
+    async function* () {
+      asked++
+      yield* rows('ada@example.com')
+    },
+    establishedSession(),
+    operation,
+    new AbortController().signal,
+  )
+
+  await expect(stream.next()).rejects.toMatchObject({ code: 'unmaskable' })
+  expect(asked).toBe(0)
+})
+
+test('preparing what is under review is masked as well', async () => {
+  const operation = sqlOperation({ action: 'prepare', trace: () => plan })
+
+  const { parts } = await answer(operation, { ...allow, effect: 'review', review })
+
+  expect(new TextDecoder().decode(parts[1]?.kind === 'data' ? parts[1].bytes : undefined)).toBe('[masked]')
+})
+
+test('without masks the operation is not even traced', async () => {
+  const operation = sqlOperation({
+    trace() {
+      throw new Error('traced')
+    },
+  })
+
+  const { parts } = await answer(operation, { ...allow, masks: [] })
+
+  expect(parts).toEqual(rows('ada@example.com'))
+})
+
+test('a denial stays a denial', async () => {
+  await expect(answer(sqlOperation(), { effect: 'deny', reasons: ['no'] })).rejects.toMatchObject({
+    code: 'forbidden',
+  })
+})

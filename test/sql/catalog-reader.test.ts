@@ -1,0 +1,155 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type CatalogReader, catalogReader } from '../../gateway/sql/catalog-reader.ts'
+import { freePort } from '../support/free-port.ts'
+import { silentLog } from '../support/silent-log.ts'
+import { openShop, type Shop } from './shop.ts'
+
+describe.each([15, 18] as const)('the catalog of a PostgreSQL %i', (version) => {
+  let shop: Shop
+  let time = 0
+  let reader: CatalogReader
+
+  beforeAll(async () => {
+    shop = await openShop(version)
+    const { hostname, port, username, password } = new URL(shop.url)
+    reader = catalogReader({
+      connect: { host: hostname, port: Number(port), user: username, password, database: 'postgres' },
+      log: silentLog,
+      now: () => time,
+    })
+  })
+  afterAll(async () => {
+    await reader.close()
+    await shop.stop()
+  })
+
+  test('knows relations by name and by OID, with their columns', async () => {
+    const catalog = await reader.read()
+    const customers = catalog.relation('public', 'customers')
+
+    expect(catalog).toMatchObject({ database: 'postgres', searchPath: ['pg_catalog', 'public'] })
+    expect(customers).toMatchObject({ kind: 'table', isBuiltin: false, hasRules: false })
+    expect(catalog.relationByOid(customers?.oid ?? 0)).toBe(customers)
+    expect(customers?.columns.get('email')).toEqual({ name: 'email', number: 3, sources: [] })
+    expect(
+      catalog
+        .relations('orders')
+        .map(({ schema }) => schema)
+        .sort(),
+    ).toEqual(['other', 'public'])
+    expect(catalog.relation('pg_catalog', 'pg_class')).toMatchObject({ isBuiltin: true })
+  })
+
+  test('knows what a generated column is computed from, stored or virtual', async () => {
+    const client = await shop.direct()
+    await client.query('CREATE TABLE made (a int, b int, c int GENERATED ALWAYS AS (a + 1) STORED)')
+    if (version >= 18) await client.query('ALTER TABLE made ADD d int GENERATED ALWAYS AS (b + 1) VIRTUAL')
+
+    const { columns } = (await reader.refresh('ddl')).relation('public', 'made') ?? {}
+    await client.query('DROP TABLE made')
+
+    expect(columns?.get('c')?.sources).toEqual([1])
+    if (version >= 18) expect(columns?.get('d')?.sources).toEqual([2])
+  })
+
+  test('knows partitions, heirs, rules, foreign keys and constraints', async () => {
+    const catalog = await reader.read()
+    const relation = (name: string) => catalog.relation('public', name)
+
+    expect(relation('payments')?.children).toEqual([relation('payments_2024')?.oid])
+    expect(relation('employees')?.parents).toEqual([relation('people')?.oid])
+    expect(relation('ruled')?.hasRules).toBe(true)
+    expect(relation('customers')?.references).toContainEqual({
+      relation: relation('contacts')?.oid,
+      from: 2,
+      to: 3,
+    })
+    expect(relation('customers')?.constraints).toContainEqual([5, 6])
+  })
+
+  test('knows the functions that run unseen', async () => {
+    const catalog = await reader.read()
+    const unseen = (name: string) => {
+      const { functionsOnRead = [], functionsOnWrite = [] } = catalog.relation('public', name) ?? {}
+      return [functionsOnRead, functionsOnWrite].map((list) => list.map((each) => each.name))
+    }
+
+    expect(unseen('orders')).toEqual([[], []])
+    expect(unseen('audited')).toEqual([[], ['audit']])
+    expect(unseen('secured')).toEqual([['owner_name'], ['owner_name']])
+    expect(catalog.types('short').flatMap(({ functions }) => functions.map(({ name }) => name))).toEqual([
+      'is_short',
+    ])
+  })
+
+  test('knows an implicit cast of a user, and what extensions bring', async () => {
+    const client = await shop.direct()
+    await client.query(`
+      CREATE EXTENSION citext;
+      CREATE TYPE box_id AS (n int);
+      CREATE FUNCTION to_box(int) RETURNS box_id LANGUAGE sql AS 'SELECT ROW($1)::box_id';
+      CREATE CAST (int AS box_id) WITH FUNCTION to_box(int) AS IMPLICIT`)
+
+    const catalog = await reader.refresh('ddl')
+    const scope = await shop.scope({ catalog })
+    const compare = shop.analyse("SELECT note = 'x', note::citext FROM orders", scope)
+    await client.query('DROP CAST (int AS box_id); DROP FUNCTION to_box; DROP TYPE box_id')
+
+    expect(catalog.hiddenFunctions.filter(({ isExtension }) => !isExtension).map(({ name }) => name)).toEqual(
+      ['to_box'],
+    )
+    expect(catalog.operators('=').every((operator) => operator.function.isExtension)).toBe(true)
+    expect(compare.facts.functions.every(({ name }) => name === 'citext')).toBe(true)
+    await reader.refresh('ddl')
+  })
+
+  test('views are kept with every name qualified', async () => {
+    const catalog = await reader.read()
+
+    expect(catalog.relation('public', 'customer_names')?.definition).toContain('FROM public.customers')
+    expect(catalog.relation('pg_catalog', 'pg_stats')?.definition).toBeUndefined()
+  })
+
+  test('is read anew for a name that is unknown, but not as often as an agent likes', async () => {
+    const before = await reader.refresh('ddl')
+
+    expect(await reader.refresh('unknown name')).toBe(before)
+    time += 1_001
+    const after = await reader.refresh('unknown name')
+
+    expect(after.generation).toBe(before.generation + 1)
+    expect(reader.current()).toBe(after)
+  })
+
+  test('is empty once it is known to be stale, until it was read again', async () => {
+    const before = await reader.read()
+    reader.invalidate()
+
+    expect(reader.current()).toBeUndefined()
+    const after = await reader.read()
+
+    expect(after.generation).toBeGreaterThan(before.generation)
+    expect(reader.current()).toBe(after)
+  })
+
+  test('calls that come together share one read, which begins after the last of them', async () => {
+    const { generation } = await reader.read()
+
+    const many = await Promise.all(Array.from({ length: 50 }, () => reader.refresh('ddl')))
+
+    expect(new Set(many).size).toBe(2)
+    expect(reader.current()?.generation).toBe(generation + 2)
+  })
+})
+
+test('without an answer from the target there is no catalog, and the next call tries again', async () => {
+  const reader = catalogReader({
+    connect: { host: '127.0.0.1', port: await freePort(), user: 'x', password: 'x', database: 'x' },
+    log: silentLog,
+  })
+
+  await expect(reader.read()).rejects.toThrow(/ECONNREFUSED/)
+  expect(reader.current()).toBeUndefined()
+  await expect(reader.read()).rejects.toThrow(/ECONNREFUSED/)
+  await reader.close()
+})
