@@ -175,13 +175,18 @@ const queries = {
 
   inherits: `SELECT inhrelid AS child, inhparent AS parent FROM pg_inherits`,
 
-  // Null stands for all columns: an expression may read any.
+  // Null stands for all columns. An index without a plain column hangs on the table as a whole besides.
   constraints: `
     SELECT conrelid AS relation, to_json(conkey) AS columns
     FROM pg_constraint WHERE contype IN ('c', 'u', 'p', 'x') AND conrelid <> 0
     UNION ALL
-    SELECT indrelid, CASE WHEN indexprs IS NULL AND indpred IS NULL THEN to_json(indkey::int2[]) END
-    FROM pg_index WHERE indisunique AND indrelid >= ${firstUserOid}`,
+    SELECT i.indrelid,
+           CASE WHEN bool_or(d.refobjsubid = 0 AND 0 < ANY (i.indkey::int2[])) OR bool_and(d.refobjsubid = 0) THEN NULL
+                ELSE to_json(array_agg(d.refobjsubid) FILTER (WHERE d.refobjsubid > 0)) END
+    FROM pg_index i JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+     AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid
+    WHERE i.indisunique
+    GROUP BY i.indexrelid, i.indrelid`,
 
   references: `
     SELECT conrelid AS relation, to_json(conkey) AS columns, confrelid AS target, to_json(confkey) AS keys

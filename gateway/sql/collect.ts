@@ -794,7 +794,10 @@ class Collector implements Collected {
     const path = this.#scope.searchPath
     if (!path) return all
     return all.filter(
-      (each) => each.schema === 'pg_catalog' || path.includes(each.schema) || isTemporary(each.schema),
+      (each) =>
+        each.schema === 'pg_catalog' ||
+        path.includes(each.schema) ||
+        (this.#scope.mayHaveTemporary && isTemporary(each.schema)),
     )
   }
 }

@@ -33,6 +33,8 @@ const schema = `
   INSERT INTO orders (customer_id, total, note) VALUES (1, 10, 'first'), (1, 20, 'second'), (2, 30, 'third');
   CREATE TABLE contacts (id serial PRIMARY KEY, customer_email text REFERENCES customers (email), note text);
   CREATE TABLE people (id int, email text, born date);
+  CREATE UNIQUE INDEX ON people (id, lower(email));
+  CREATE UNIQUE INDEX ON customers (lower(name)) WHERE country IS NOT NULL;
   CREATE TABLE employees (salary int) INHERITS (people);
   INSERT INTO employees VALUES (1, 'eve@canary.example', '2000-01-01', 10);
   CREATE TABLE payments (id int, card_number text, paid_on date) PARTITION BY RANGE (paid_on);
