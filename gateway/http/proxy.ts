@@ -43,8 +43,7 @@ class Exchange {
   readonly #id: string
   readonly #startedAt: number
   readonly #abort = new AbortController()
-  readonly #leave = () =>
-    this.#abort.abort(new Denied('cancelled', 'Cannot finish operation: the agent left'))
+  readonly #leave = () => this.#abort.abort(agentLeft())
   readonly #stop = () => this.#abort.abort(stopping())
   #target: string | undefined
   #visit: Visit | undefined
@@ -126,11 +125,12 @@ class Exchange {
   }
 
   async *#body(result: ResultStream): AsyncGenerator<Uint8Array, void, void> {
-    let failure: Denied | undefined = new Denied('cancelled', 'Cannot finish response: the agent left')
+    let isComplete = false
+    let failure: Denied | undefined
     try {
       yield new Uint8Array()
       for await (const part of result) {
-        if (part.kind === 'end') failure = undefined
+        if (part.kind === 'end') isComplete = true
         if (part.kind !== 'data') continue
         this.#bytes += part.bytes.byteLength
         yield part.bytes
@@ -140,7 +140,7 @@ class Exchange {
       throw error
     } finally {
       await result.return()
-      this.#end(failure)
+      this.#end(failure ?? (isComplete ? undefined : agentLeft()))
     }
   }
 
@@ -158,6 +158,10 @@ class Exchange {
     const fields = { operation: this.#id, session, target, code: denied.code, err: denied.cause }
     log[operatorFaults.has(denied.code) ? 'error' : 'info'](fields, denied.message)
   }
+}
+
+function agentLeft(): Denied {
+  return new Denied('cancelled', 'Cannot finish operation: the agent left')
 }
 
 function stopping(): Denied {

@@ -27,7 +27,7 @@ export interface HttpClient {
 }
 
 /**
- * An upstream on web standards, for runtimes whose `fetch` is their best client.
+ * An upstream on web standards, for workerd, which has nothing else.
  * It always asks for an uncompressed answer: a `fetch` undoes encodings, but leaves their headers behind.
  */
 export function fetchUpstream(fetch: typeof globalThis.fetch): Upstream {
