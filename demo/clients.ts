@@ -23,6 +23,8 @@ export type HttpClient = (url: string, token: string) => Promise<string>
 export interface Clients {
   readonly sql: SqlClient
   readonly http: HttpClient
+  /** What they are, for people. */
+  readonly names: string
   /** What somebody would type. */
   sqlLine(login: Omit<SqlLogin, 'password'>, statements: readonly string[]): string
   httpLine(url: string): string
@@ -34,6 +36,10 @@ export function clients(): Clients {
   return {
     sql: hasPsql ? psql : pgDriver,
     http: hasCurl ? curl : fetched,
+    names: [
+      hasPsql ? 'psql' : 'the pg driver (psql is not installed)',
+      hasCurl ? 'curl' : 'fetch (curl is not installed)',
+    ].join(' and '),
     sqlLine: ({ port, database, user }, statements) =>
       [
         `${hasPsql ? 'psql' : 'pg'} -h 127.0.0.1 -p ${port} -U ${user} -d ${database}`,

@@ -5,6 +5,7 @@
  */
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { clients } from './clients.ts'
 import { nextSteps } from './next-steps.ts'
 import { type Stage, startStage } from './stage.ts'
 import { terminal } from './terminal.ts'
@@ -36,8 +37,9 @@ process.exit()
 
 async function play(): Promise<'done' | 'failed' | 'interrupted'> {
   screen.title('Sluice: the access gateway for autonomous agents')
-  screen.say('Starting PostgreSQL, an HTTP API, an identity provider and the gateway …')
+  screen.say('Starting PostgreSQL with a shop, its HTTP API, an identity provider and the gateway …')
   stage = await startStage(resolve(options.directory))
+  screen.say(`All is up. The agents use ${clients().names}.`)
   const isAsExpected = await tour(stage, screen)
   if (!isAsExpected) return 'failed'
   if (options.once) return 'done'

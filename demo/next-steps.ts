@@ -11,12 +11,17 @@ export function nextSteps(stage: Stage, terminal: Terminal): void {
 
   terminal.title('Everything stays up. Go on by hand, in another terminal:')
   terminal.script([
-    `export SLUICE_CONFIG=${relative(process.cwd(), stage.configFile)} SLUICE_CLIENT_SECRET=demo`,
+    `export SLUICE_CONFIG=${relative(process.cwd(), stage.configFile)} SLUICE_URL=http://127.0.0.1:${httpDoor} SLUICE_CLIENT_SECRET=demo`,
     '',
     `# be one of ${names}`,
     `export PGPASSWORD=$(${token('support-agent')})`,
     `psql -h 127.0.0.1 -p ${postgresDoor} -U support-agent -d shop`,
-    `curl -H "Authorization: Bearer $PGPASSWORD" http://127.0.0.1:${httpDoor}/http/shop-api/orders`,
+    `curl -H "Authorization: Bearer $PGPASSWORD" $SLUICE_URL/http/shop-api/orders`,
+    '',
+    '# as cleanup-agent: DELETE FROM carts WHERE id = 90; and while it waits, as dana in a third terminal:',
+    `export SLUICE_TOKEN=$(${token('dana')})`,
+    'npx sluice approvals list',
+    'npx sluice approvals approve APPROVAL',
     '',
     '# see what was recorded, replay a session, prove that nobody changed it',
     'npx sluice sessions list',

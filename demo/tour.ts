@@ -38,7 +38,7 @@ const isRefused: Scene = async ({ sql, check }) => {
     "SELECT count(*) FROM orders WHERE status = 'cancelled'",
   ])
   check(
-    /ERROR: .*DELETE/.test(output) && !/^DELETE \d/m.test(output) && /^\s*[1-9]\d*$/m.test(output),
+    /ERROR: .*DELETE/.test(output) && !/^DELETE \d/m.test(output) && /^ *[1-9]\d* *$/m.test(output),
     'Refused before it reached the database, which still has every row. The session goes on: the next statement ran.',
   )
 }
