@@ -110,9 +110,13 @@ function remember(cache: Known, key: string, statement: AnalysedStatement): void
   }
 }
 
-function keyOf(text: string, scope: Scope): string {
-  const flags = [scope.mayHaveTemporary, scope.hasUncommittedDdl, scope.readsAsWritten].map(Number).join('')
-  return JSON.stringify([flags, scope.searchPath ?? null]) + text
+function keyOf(
+  text: string,
+  { mayHaveTemporary, hasUncommittedDdl, readsAsWritten, searchPath }: Scope,
+): string {
+  // No name holds a NUL.
+  const path = searchPath ? searchPath.join('\0') : '?\0'
+  return `${mayHaveTemporary}${hasUncommittedDdl}${readsAsWritten}\0${path}\0\0${text}`
 }
 
 function viewScope(catalog: Catalog): Scope {

@@ -52,8 +52,7 @@ export function catalogReader(options: {
     onnotice: () => {},
     connection: { ...options.connect.connection, application_name: 'sluice-catalog' },
   })
-  let generation = 0
-  let latest: { readonly catalog: Catalog; readonly readAt: number } | undefined
+  let latest: (Snapshot & { readonly readAt: number }) | undefined
   let isStale = false
   /** The read that runs, and the one that begins when it is done. */
   let running: Promise<Catalog> | undefined
@@ -105,10 +104,11 @@ export function catalogReader(options: {
     const readAt = now()
     isStale = false
     try {
-      const fresh = catalog(++generation, await readRows(sql))
-      latest = { catalog: fresh, readAt }
+      const snapshot = await readNewer(sql, latest)
+      latest = { ...snapshot, readAt }
+      const { generation } = snapshot.catalog
       options.log.debug({ reason, generation, milliseconds: now() - readAt }, 'catalog read')
-      return fresh
+      return snapshot.catalog
     } catch (error) {
       isStale = true
       options.log.warn({ reason, error: messageOf(error) }, 'Cannot read catalog')
@@ -121,16 +121,26 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** Everything as of one moment: the queries share a snapshot. */
-async function readRows(sql: postgres.Sql): Promise<CatalogRows> {
+interface Snapshot {
+  readonly catalog: Catalog
+  /** Two reads with the same version see the same rows. */
+  readonly version: string
+}
+
+/** The known snapshot when nothing has changed: what was worked out against it is kept for as long as it is true. */
+async function readNewer(sql: postgres.Sql, known: Snapshot | undefined): Promise<Snapshot> {
   const [session] = await sql<[CatalogRows['session']]>`
     SELECT current_database() AS database, to_json(current_schemas(true)) AS path`
-  return sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', async (transaction) => {
+  // Everything as of one moment: the queries share a transaction.
+  return sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', async (transaction): Promise<Snapshot> => {
     // Functions print names qualified when they are not on the path.
     await transaction.unsafe(`SET LOCAL search_path = ''`)
+    const [row] = await transaction.unsafe<[{ version: string }]>(versionQuery)
+    const version = JSON.stringify([session, row.version])
+    if (version === known?.version) return known
     const query = async <K extends keyof typeof queries>(name: K) =>
       (await transaction.unsafe(queries[name])) as unknown as CatalogRows[K]
-    return {
+    const rows = {
       session,
       relations: await query('relations'),
       columns: await query('columns'),
@@ -145,8 +155,21 @@ async function readRows(sql: postgres.Sql): Promise<CatalogRows> {
       typeFunctions: await query('typeFunctions'),
       implicitCasts: await query('implicitCasts'),
     }
-  }) as Promise<CatalogRows>
+    return { catalog: catalog((known?.catalog.generation ?? 0) + 1, rows), version }
+  }) as Promise<Snapshot>
 }
+
+/** Where the queries below read from. */
+const readFrom = [
+  ...['pg_class', 'pg_namespace', 'pg_attribute', 'pg_attrdef', 'pg_rewrite', 'pg_depend', 'pg_inherits'],
+  ...['pg_constraint', 'pg_index', 'pg_proc', 'pg_language', 'pg_operator', 'pg_type', 'pg_cast'],
+  ...['pg_trigger', 'pg_policy'],
+]
+
+/** Whatever inserts, changes or deletes a row of the catalog changes which row versions there are. */
+const versionQuery = `SELECT concat_ws(' ', ${readFrom
+  .map((name) => `(SELECT concat(count(*), ':', sum(hashtext(concat(xmin, ctid))::bigint)) FROM ${name})`)
+  .join(', ')}) AS version`
 
 const queries = {
   relations: `
