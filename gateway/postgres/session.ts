@@ -478,14 +478,6 @@ export class PostgresSession {
     const exchange = new Conducted({ ...options, segment: this.#segment })
     const target: Target = (_operation, permit) =>
       this.#ask(exchange, permit.masks.length > 0 ? options.portal : undefined)
-    const { statement } = options.operation
-    if (options.operation.action === 'execute') {
-      this.#isBarrierUp ||= statement.isBarrier
-      this.#isSearchPathChanged ||= statement.changesSearchPath
-      this.#mayHaveTemporary ||= statement.makesTemporary
-      if (statement.changesCatalog) this.#ddlSegment = this.#segment
-      this.#copyIn = statement.copyIn ? exchange : undefined
-    }
     exchange.stream = run(
       this.#services.plugins,
       target,
@@ -510,6 +502,14 @@ export class PostgresSession {
   /** The far end of the chain: sends the frames, and yields the answers when their turn has come. */
   async *#ask(exchange: Conducted, hiddenDescribe: string | undefined): ResultStream {
     exchange.isSent = true
+    const { action, statement } = exchange.operation
+    if (action === 'execute') {
+      this.#isBarrierUp ||= statement.isBarrier
+      this.#isSearchPathChanged ||= statement.changesSearchPath
+      this.#mayHaveTemporary ||= statement.makesTemporary
+      if (statement.changesCatalog) this.#ddlSegment = exchange.segment
+      this.#copyIn = statement.copyIn ? exchange : undefined
+    }
     const execute = exchange.frames.length - 1
     for (const [index, frame] of exchange.frames.entries()) {
       if (index === execute && hiddenDescribe !== undefined && !exchange.steps.includes('describe portal')) {
