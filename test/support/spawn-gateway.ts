@@ -2,9 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
-import { startChild } from './child.ts'
+import { type Child, startChild } from './child.ts'
 
 export interface GatewayOptions {
   readonly runtime: 'node' | 'deno'
@@ -34,20 +35,18 @@ export async function spawnGateway(options: GatewayOptions): Promise<Gateway> {
     directory,
     env: { ...process.env, ...options.env },
   })
-  await ready(options.readyUrl, child.exited, child.output)
+  const removeDirectory = () => rm(directory, { recursive: true, force: true })
+  const stop = () => child.stop().finally(removeDirectory)
+  await ready(options.readyUrl, child).catch(async (error) => {
+    await stop()
+    throw error
+  })
   return {
     pid: child.pid,
     configFile,
     logs: child.output,
-    async stop() {
-      const code = await child.stop()
-      await rm(directory, { recursive: true, force: true })
-      return code
-    },
-    async kill() {
-      await child.kill()
-      await rm(directory, { recursive: true, force: true })
-    },
+    stop,
+    kill: () => child.kill().finally(removeDirectory),
   }
 }
 
@@ -69,16 +68,17 @@ export function runtimeCommand(runtime: 'node' | 'deno'): [string, ...string[]] 
 
 const cli = fileURLToPath(new URL('../../gateway/cli.ts', import.meta.url))
 
-async function ready(url: string, exited: Promise<unknown>, output: () => string): Promise<void> {
+async function ready(url: string, { exited, output }: Child): Promise<void> {
   const timeout = AbortSignal.timeout(30_000)
   let hasExited = false
   exited.then(() => {
     hasExited = true
   })
   while (!(await answers(url))) {
-    if (hasExited || timeout.aborted)
+    if (hasExited || timeout.aborted) {
       throw new Error(`Cannot start gateway: it did not become ready\n${output()}`)
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    await sleep(50)
   }
 }
 
