@@ -113,7 +113,7 @@ const measure: Record<Case, (paths: Paths, options: Options) => AsyncGenerator<M
   },
 
   async *http({ http }, { rounds, seconds }) {
-    await alternate(http, 1, (path) => wrk(path, 1))
+    await alternate(http, 1, (path) => wrk(path, warmUpSeconds))
     yield {
       title: 'wrk, small JSON body, 32 connections',
       unit: 'requests/s',
@@ -134,12 +134,18 @@ const measure: Record<Case, (paths: Paths, options: Options) => AsyncGenerator<M
   },
 }
 
+/** Before each series, unmeasured: a compiler that works while it is watched takes tens of thousands of statements. */
+const warmUpClients = 8
+const warmUpSeconds = 3
+
 async function* pgbenchRuns(
   mode: 'prepared' | 'simple',
   { postgres }: Paths,
   { clients, seconds, rounds }: Options,
 ): AsyncGenerator<Measurement> {
-  await alternate(postgres, 1, (path) => pgbench(path, { mode, clients: 1, seconds: 1 }))
+  await alternate(postgres, 1, (path) =>
+    pgbench(path, { mode, clients: warmUpClients, seconds: warmUpSeconds }),
+  )
   for (const count of clients) {
     yield {
       title: `pgbench ${mode}, ${count} client${count === 1 ? '' : 's'}`,
