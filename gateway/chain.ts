@@ -50,7 +50,11 @@ export function run(
   signal: AbortSignal,
 ): ResultStream {
   const context = new OperationContext(session, operation, signal)
-  return step(0)
+  try {
+    return step(0)
+  } catch (error) {
+    return failed(error)
+  }
 
   function step(index: number): ResultStream {
     const plugin = plugins[index]
@@ -63,6 +67,12 @@ export function run(
       return step(index + 1)
     })
   }
+}
+
+/** A plugin that is no generator may throw before there is a stream. */
+// biome-ignore lint/correctness/useYield: it fails at the first pull
+async function* failed(error: unknown): ResultStream {
+  throw error
 }
 
 /** Tells every plugin that a session ended, innermost first. One that fails does not keep the others from closing. */

@@ -76,13 +76,13 @@ export interface Received {
  * somebody asks for the next part.
  *
  *     HTTP   notice* head data* end
- *     SQL    notice* ack* (head? data* (end | failure))* ack*
+ *     SQL    notice* (head? data* (end | failure))*
  *
  * Pass on parts that you do not know.
  */
 export type ResultStream = AsyncGenerator<Part, void, void>
 
-export type Part = Notice | Ack | Head | Data | End | Failure
+export type Part = Notice | Head | Data | End | Failure
 
 /**
  * A word to the agent: NoticeResponse in PostgreSQL, nothing in HTTP.
@@ -93,12 +93,6 @@ export interface Notice {
   readonly message: string
   readonly detail?: string
   readonly bytes?: Uint8Array
-}
-
-/** Protocol bytes that carry no data (BindComplete, ReadyForQuery, ParameterStatus). Pass them on. */
-export interface Ack {
-  readonly kind: 'ack'
-  readonly bytes: Uint8Array
 }
 
 /** The shape of what follows: columns of a row set, or status and headers. */

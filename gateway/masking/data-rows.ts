@@ -49,9 +49,6 @@ async function* masked(result: ResultStream, trace: SqlTrace, conceal: Conceal):
       case 'failure':
         yield trace.touched ? reduced(part) : part
         break
-      case 'ack':
-        yield part
-        break
     }
   }
 }

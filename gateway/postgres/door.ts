@@ -20,7 +20,8 @@ import {
   readyForQuery,
 } from './backend.ts'
 import type { PostgresTarget } from './postgres-target.ts'
-import { type OperationEnd, PostgresSession, type SessionServices } from './session.ts'
+import { type OperationEnd, PostgresSession } from './session.ts'
+import type { Analysis } from './session-scope.ts'
 import { type EncryptionRules, readStartup, readToken, type Startup } from './startup.ts'
 import { cancelUpstream, connectTimeoutMilliseconds, connectUpstream } from './upstream.ts'
 
@@ -38,8 +39,6 @@ export interface DoorServices {
   /** Hears of every operation's end. */
   observe(target: string, ended: OperationEnd): void
 }
-
-export type Analysis = Pick<SessionServices, 'analyse' | 'catalog'>
 
 /** How long an agent may take to say who it is. */
 const startupTimeoutMilliseconds = 30_000
@@ -165,7 +164,7 @@ export class Door {
     const upstream = await connectUpstream(network, target, startup.parameters, leaving)
     const key = this.#newKey()
     const session = new PostgresSession(socket, upstream, established, {
-      ...analysis,
+      analysis,
       plugins,
       log,
       now,

@@ -62,6 +62,8 @@ export class Conducted {
   /** The target answered with an error. */
   isFailed = false
   denied: Denied | undefined
+  /** The ReadyForQuery that ends a simple query. */
+  ready: Uint8Array | undefined
   /** The result, of which {@link first} has been asked for already. */
   stream: ResultStream | undefined
   first: Promise<IteratorResult<Part, void>> | undefined

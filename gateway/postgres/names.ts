@@ -5,11 +5,18 @@
  * @module
  */
 import type { SqlParameter } from '../operation.ts'
+import type { Catalog } from '../sql/catalog.ts'
 import type { Statement } from '../sql/statement.ts'
 
+/** A text, and what was understood of it, when. */
 export interface Prepared {
   readonly text: string
   readonly statement: Statement
+  readonly catalog: Catalog
+  /** Of the session's scope. */
+  readonly version: number
+  /** It depends on a name whose making the target has not confirmed. */
+  readonly isUncertain: boolean
 }
 
 export interface Portal extends Prepared {

@@ -18,15 +18,10 @@ import { run, type Target } from '../chain.ts'
 import { asDenied, type DenialCode, Denied, denials } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Socket } from '../network.ts'
-import type { Part, ResultStream } from '../operation.ts'
+import type { Column, Part, ResultStream } from '../operation.ts'
 import type { EstablishedSession, Plugin } from '../plugin.ts'
-import type { Catalog } from '../sql/catalog.ts'
-import type { CatalogReader } from '../sql/catalog-reader.ts'
-import type { Scope } from '../sql/scope.ts'
-import type { Statement } from '../sql/statement.ts'
 import {
   backend,
-  concat,
   errorResponse,
   noticeResponse,
   readCommandTag,
@@ -41,6 +36,7 @@ import { Conducted, type Exchange, type Forwarded, type Protocol, type Step } fr
 import { FrameReader } from './frame-reader.ts'
 import type { Scanned } from './frame-scanner.ts'
 import {
+  type Bind,
   describePortal,
   executePortal,
   flush,
@@ -53,19 +49,18 @@ import {
   readParse,
   readQuery,
 } from './frontend.ts'
-import { type Change, Names, type Portal, type Prepared } from './names.ts'
+import type { Change, Portal, Prepared } from './names.ts'
+import { Outbox } from './outbox.ts'
+import { type Analysis, SessionScope } from './session-scope.ts'
 import { StatementOperation } from './statement-operation.ts'
 import type { Upstream } from './upstream.ts'
 
 /** What a session is given: the chain, and how to understand statements. */
 export interface SessionServices {
   readonly plugins: readonly Plugin[]
+  readonly analysis: Analysis
   readonly log: Log
   readonly now: () => number
-  /** What is known of the target's tables and functions. */
-  readonly catalog: CatalogReader
-  /** Facts of a text. */
-  analyse(text: string, scope: Scope): Statement
   /** Hears of every operation's end. */
   observe(ended: OperationEnd): void
   /** Asks the target to cancel what this session runs. */
@@ -81,9 +76,6 @@ export interface OperationEnd {
   readonly rows: number
 }
 
-/** Bytes collected for the agent before they are sent. */
-const sendBufferBytes = 64 * 1024
-
 /** Exchanges an agent may have under way before it is made to wait. */
 const pipelineLimit = 1_024
 
@@ -95,28 +87,18 @@ const expiryRetryMilliseconds = 500
 
 const longestTimerMilliseconds = 2 ** 31 - 1
 
-/** How long a held message may delay those that were asked before it. */
-const flushDelayMilliseconds = 1
-
 export class PostgresSession {
   readonly #agent: Socket
   readonly #upstream: Upstream
   readonly #session: EstablishedSession
   readonly #services: SessionServices
   readonly #frames = new FrameReader()
-  readonly #statements = new Names<Prepared>()
-  readonly #portals = new Names<Portal>()
+  readonly #outbox: Outbox
+  readonly #scope: SessionScope
 
   // What the reader knows.
   #segment = 0
   #pending: Pending | undefined
-  /** A statement has changed the search path: unqualified names are no longer certain. */
-  #isSearchPathChanged = false
-  #mayHaveTemporary = false
-  /** Where DDL was last asked for, until its transaction has ended: other connections do not see it yet. */
-  #ddlSegment: number | undefined
-  /** The last statement asked for may change what the next one means. */
-  #isBarrierUp = false
   /** The COPY FROM STDIN that waits for the agent's data. */
   #copyIn: Conducted | undefined
   /** The target ignores what the reader reads, up to the next Sync. */
@@ -130,8 +112,8 @@ export class PostgresSession {
   #room: PromiseWithResolvers<void> | undefined
   #isClosing = false
   #transaction: TransactionStatus = 'I'
-  #sending: Uint8Array[] = []
-  #sendingBytes = 0
+  /** The last RowDescription: a prepared statement is described the same way again and again. */
+  #described: { readonly frame: Uint8Array; readonly columns: readonly Column[] } | undefined
   #expiry: ReturnType<typeof setTimeout> | undefined
   /** The target has said goodbye itself. */
   #isOver = false
@@ -141,6 +123,8 @@ export class PostgresSession {
     this.#upstream = upstream
     this.#session = session
     this.#services = services
+    this.#outbox = new Outbox(agent)
+    this.#scope = new SessionScope(services.analysis, upstream.parameters)
     this.#idle.resolve()
   }
 
@@ -154,7 +138,7 @@ export class PostgresSession {
       this.#isClosing = true
       this.#arrived.resolve()
       await writing
-      await this.#flush()
+      await this.#outbox.flush()
     } catch (error) {
       await this.#fatal(error)
     } finally {
@@ -199,19 +183,21 @@ export class PostgresSession {
       const frame = this.#frames.next()
       if (frame) {
         if (frame[0] === frontend.Terminate) return
-        await this.#handle(frame)
+        const waiting = this.#handle(frame)
+        if (waiting) await waiting
         continue
       }
-      await this.#upstream.flush()
+      await this.#upstream.outbox.flush()
       const chunk = await this.#agent.read()
       if (!chunk) return
       this.#frames.push(chunk)
     }
   }
 
-  async #handle(frame: Uint8Array): Promise<void> {
+  /** Deals with one message; returns a promise only when the next one has to wait. */
+  #handle(frame: Uint8Array): Promise<void> | undefined {
     const type = frame[0]
-    if (this.#isSkipping && type !== frontend.Sync) return
+    if (this.#isSkipping && type !== frontend.Sync) return undefined
     switch (type) {
       case frontend.Query:
         return this.#query(frame)
@@ -228,25 +214,13 @@ export class PostgresSession {
       case frontend.Sync:
         return this.#sync(frame)
       case frontend.Flush:
-        await this.#settlePending()
-        if (await this.#isCopying()) return
-        await this.#upstream.send(frame)
-        return
+        return this.#flush(frame)
       case frontend.CopyData:
       case frontend.CopyDone:
       case frontend.CopyFail:
         return this.#copy(frame)
       case frontend.FunctionCall:
-        // The fast path names a function by number and runs it unseen.
-        await this.#settlePending()
-        this.#refuse(
-          'simple',
-          new Denied('unsupported', 'Cannot call function: the fast-path protocol is not supported', {
-            hint: 'Call it with SELECT.',
-          }),
-        )
-        this.#segment++
-        return
+        return this.#functionCall()
       default:
         throw new Denied('invalid', `Cannot read message: type ${type} is unknown`)
     }
@@ -254,66 +228,68 @@ export class PostgresSession {
 
   async #query(frame: Uint8Array): Promise<void> {
     await this.#settlePending()
-    const text = readQuery(frame)
-    const statement = await this.#orRefuse(
-      'simple',
-      this.#understand((scope) => this.#services.analyse(text, scope)),
-    )
-    if (!statement) return
-    const operation = new StatementOperation(this.#session, 'execute', text, statement, [])
-    await this.#conduct({ protocol: 'simple', operation, frames: [frame], steps: ['query'], changes: [] })
+    const prepared = await this.#understand(readQuery(frame), 'simple')
+    if (prepared && !this.#isSkipping) {
+      const operation = new StatementOperation(this.#session, 'execute', prepared, [])
+      await this.#conduct({ protocol: 'simple', operation, frames: [frame], steps: ['query'], changes: [] })
+    }
     this.#segment++
   }
 
   async #parse(frame: Uint8Array): Promise<void> {
     await this.#settlePending()
     const { name, text } = readParse(frame)
-    if (name !== '' && this.#statements.isUncertain(name, this.#segment)) await this.#settled()
-    const statement = await this.#orRefuse(
-      'extended',
-      this.#understand((scope) => this.#services.analyse(text, scope)),
-    )
-    if (!statement || this.#isSkipping) return
-    const prepared = { text, statement }
-    const change = this.#statements.set(name, prepared, this.#segment)
+    const { statements } = this.#scope
+    if (name !== '' && statements.isUncertain(name, this.#segment)) await this.#settled()
+    const prepared = await this.#understand(text, 'extended')
+    if (!prepared || this.#isSkipping) return
+    const changes = [statements.set(name, prepared, this.#segment)]
     this.#pending = {
       statement: name,
       prepared,
       portal: undefined,
       frames: [frame],
       steps: ['parse'],
-      changes: [change],
+      changes,
     }
   }
 
-  async #bind(frame: Uint8Array): Promise<void> {
+  #bind(frame: Uint8Array): Promise<void> | undefined {
     const bind = readBind(frame)
+    const { statements } = this.#scope
+    const isOfPending = this.#isPendingParse(bind.statement)
+    const known = statements.get(bind.statement)
+    const prepared = known && this.#scope.unchanged(known)
+    const mustWait = (this.#pending && !isOfPending) || statements.isUncertain(bind.statement, this.#segment)
+    if (!prepared || mustWait) return this.#bindLater(frame, bind)
+    this.#bound(frame, bind, prepared)
+    return undefined
+  }
+
+  async #bindLater(frame: Uint8Array, bind: Bind): Promise<void> {
+    const { statements } = this.#scope
     // A Parse that is bound at once is decided together with its execution.
-    const isPendingParse = this.#pending?.statement === bind.statement && !this.#pending.portal
-    if (!isPendingParse) await this.#settlePending()
-    if (this.#statements.isUncertain(bind.statement, this.#segment)) await this.#settled()
-    if (this.#isSkipping) return
-    const prepared = this.#statements.get(bind.statement)
-    if (!prepared) {
+    if (!this.#isPendingParse(bind.statement)) await this.#settlePending()
+    if (statements.isUncertain(bind.statement, this.#segment)) await this.#settled()
+    const known = statements.get(bind.statement)
+    if (!known) {
       const which =
         bind.statement === '' ? 'unnamed prepared statement' : `prepared statement "${bind.statement}"`
       return this.#refuseAs('26000', `${which} does not exist`)
     }
     // The server reads a prepared statement anew when what it depends on has changed, so its facts are too.
-    const statement = await this.#orRefuse(
-      'extended',
-      this.#understand((scope) => prepared.statement.under(scope)),
-    )
-    if (!statement || this.#isSkipping) return
-    const portal: Portal = { text: prepared.text, statement, parameters: bind.parameters }
-    const change = this.#portals.set(bind.portal, portal, this.#segment)
+    const prepared = await this.#understand(known, 'extended')
+    if (prepared && !this.#isSkipping) this.#bound(frame, bind, prepared)
+  }
+
+  #bound(frame: Uint8Array, bind: Bind, prepared: Prepared): void {
+    const portal: Portal = { ...prepared, parameters: bind.parameters }
+    const change = this.#scope.portals.set(bind.portal, portal, this.#segment)
     this.#pending ??= {
+      ...empty(),
       statement: undefined,
       prepared,
       portal: undefined,
-      frames: [],
-      steps: [],
-      changes: [],
     }
     this.#pending.portal = { name: bind.portal, portal }
     this.#pending.frames.push(frame)
@@ -321,67 +297,86 @@ export class PostgresSession {
     this.#pending.changes.push(change)
   }
 
-  async #describe(frame: Uint8Array): Promise<void> {
-    const { what, name } = readDescribe(frame)
-    const pending = this.#pending
-    const isOfPending =
-      pending && (what === 'portal' ? pending.portal?.name === name : pending.statement === name)
-    if (isOfPending) {
-      pending.frames.push(frame)
-      pending.steps.push(`describe ${what}`)
-      return
-    }
-    await this.#settlePending()
-    await this.#forward(frame, `describe ${what}`, [])
+  #isPendingParse(statement: string): boolean {
+    return this.#pending?.statement === statement && !this.#pending.portal
   }
 
-  async #execute(frame: Uint8Array): Promise<void> {
-    const { portal: name } = readExecute(frame)
-    const isOfPending = this.#pending?.portal?.name === name
-    if (!isOfPending) await this.#settlePending()
-    if (this.#portals.isUncertain(name, this.#segment)) await this.#settled()
-    if (this.#isSkipping) return
-    const portal = this.#portals.get(name)
+  #describe(frame: Uint8Array): Promise<void> | undefined {
+    const { what, name } = readDescribe(frame)
+    const pending = this.#pending
+    const named = what === 'portal' ? pending?.portal?.name : pending?.statement
+    if (!pending || named !== name) return this.#forward(frame, `describe ${what}`, [])
+    pending.frames.push(frame)
+    pending.steps.push(`describe ${what}`)
+    return undefined
+  }
+
+  #execute(frame: Uint8Array): Promise<void> | undefined {
+    const { portal } = readExecute(frame)
+    const mustWait =
+      this.#pending?.portal?.name !== portal || this.#scope.portals.isUncertain(portal, this.#segment)
+    return mustWait ? this.#executeLater(frame, portal) : this.#executed(frame, portal)
+  }
+
+  async #executeLater(frame: Uint8Array, name: string): Promise<void> {
+    await this.#settlePending()
+    if (this.#scope.portals.isUncertain(name, this.#segment)) await this.#settled()
+    if (!this.#isSkipping) await this.#executed(frame, name)
+  }
+
+  #executed(frame: Uint8Array, name: string): Promise<void> | undefined {
+    const portal = this.#scope.portals.get(name)
     if (!portal) return this.#refuseAs('34000', `portal "${name}" does not exist`)
     const pending = this.#pending
     this.#pending = undefined
-    const operation = new StatementOperation(
-      this.#session,
-      'execute',
-      portal.text,
-      portal.statement,
-      portal.parameters,
-    )
-    const frames = pending?.frames ?? []
-    const steps = pending?.steps ?? []
-    await this.#conduct({
-      protocol: 'extended',
-      operation,
-      frames: [...frames, frame],
-      steps: [...steps, 'execute'],
-      changes: pending?.changes ?? [],
-      portal: name,
-    })
+    const { frames, steps, changes } = pending ?? empty()
+    const operation = new StatementOperation(this.#session, 'execute', portal, portal.parameters)
+    frames.push(frame)
+    steps.push('execute')
+    return this.#conduct({ protocol: 'extended', operation, frames, steps, changes, portal: name })
   }
 
   async #close(frame: Uint8Array): Promise<void> {
     await this.#settlePending()
     const { what, name } = readDescribe(frame)
-    const names = what === 'portal' ? this.#portals : this.#statements
+    const names = what === 'portal' ? this.#scope.portals : this.#scope.statements
     if (names.isUncertain(name, this.#segment)) await this.#settled()
-    if (this.#isSkipping) return
-    await this.#forward(frame, 'close', [names.delete(name)])
+    if (!this.#isSkipping) await this.#forward(frame, 'close', [names.delete(name)])
   }
 
-  async #sync(frame: Uint8Array): Promise<void> {
-    if (!this.#isSkipping) await this.#settlePending()
+  #sync(frame: Uint8Array): Promise<void> | undefined {
+    if ((this.#pending || this.#copyIn) && !this.#isSkipping) return this.#syncLater(frame)
+    return this.#synced(frame)
+  }
+
+  async #syncLater(frame: Uint8Array): Promise<void> {
+    await this.#settlePending()
     // COPY FROM STDIN ignores Sync while it takes data, and its answer must not be waited for.
     if (!this.#isSkipping && (await this.#isCopying())) return
-    await this.#forward(frame, 'sync', [])
+    await this.#synced(frame)
+  }
+
+  #synced(frame: Uint8Array): Promise<void> | undefined {
     this.#pending?.changes.forEach((change) => void change.undo())
     this.#pending = undefined
+    const sending = this.#send(frame, 'sync', [])
     this.#segment++
     this.#isSkipping = false
+    return sending
+  }
+
+  async #flush(frame: Uint8Array): Promise<void> {
+    await this.#settlePending()
+    if (await this.#isCopying()) return
+    await this.#upstream.outbox.push(frame)
+  }
+
+  /** The fast path names a function by number and runs it unseen. */
+  async #functionCall(): Promise<void> {
+    await this.#settlePending()
+    const message = 'Cannot call function: the fast-path protocol is not supported'
+    this.#refuse('simple', errorOf(new Denied('unsupported', message, { hint: 'Call it with SELECT.' })))
+    this.#segment++
   }
 
   async #copy(frame: Uint8Array): Promise<void> {
@@ -391,64 +386,26 @@ export class PostgresSession {
     } else {
       this.#copyIn = undefined
     }
-    await this.#upstream.send(frame)
+    await this.#upstream.outbox.push(frame)
   }
 
   /** Whether the target takes COPY data now: only its answer to the last statement tells. */
   async #isCopying(): Promise<boolean> {
     if (!this.#copyIn || this.#copyIn.protocol === 'simple') return false
-    await this.#upstream.flush()
+    await this.#upstream.outbox.flush()
     const isCopying = (await this.#copyIn.copying.promise) && !this.#copyIn.isAnswered
     if (!isCopying) this.#copyIn = undefined
     return isCopying
   }
 
-  /**
-   * Facts, once everything that could change their meaning has run. `look` is asked again when it met what
-   * is not known yet.
-   */
-  async #understand(look: (scope: Scope) => Statement): Promise<Statement> {
-    if (this.#isBarrierUp) {
-      await this.#settled()
-      this.#isBarrierUp = false
-    }
-    const { catalog } = this.#services
-    let isUncertain = false
-    const get =
-      <T extends Prepared>(names: Names<T>) =>
-      (name: string): Statement | undefined => {
-        isUncertain ||= names.isUncertain(name, this.#segment)
-        return names.get(name)?.statement
-      }
-    const { parameters } = this.#upstream
-    const scope = {
-      prepared: get(this.#statements),
-      cursor: get(this.#portals),
-      mayHaveTemporary: this.#mayHaveTemporary,
-      hasUncommittedDdl: this.#ddlSegment !== undefined,
-      readsAsWritten:
-        parameters.get('standard_conforming_strings') !== 'off' &&
-        parameters.get('client_encoding') === 'UTF8',
-    }
-    const searchPath = (known: Catalog) => (this.#isSearchPathChanged ? undefined : known.searchPath)
-    let known = catalog.current() ?? (await catalog.read())
-    let statement = look({ ...scope, catalog: known, searchPath: searchPath(known) })
-    if (isUncertain) await this.#settled()
-    if (statement.hasUnknownName) known = await catalog.refresh('unknown name')
-    if (isUncertain || statement.hasUnknownName)
-      statement = look({ ...scope, catalog: known, searchPath: searchPath(known) })
-    return statement
-  }
-
-  /** Refuses a message whose meaning cannot be found out. */
-  async #orRefuse(protocol: Protocol, understood: Promise<Statement>): Promise<Statement | undefined> {
+  /** Facts of a text or a prepared statement; refuses the message when they cannot be found out. */
+  async #understand(what: string | Prepared, protocol: Protocol): Promise<Prepared | undefined> {
     try {
-      return await understood
+      return await this.#scope.understand(what, this.#segment, () => this.#settled())
     } catch (cause) {
       const message = `Cannot understand statement: the catalog of target "${this.#session.target.name}" cannot be read`
       this.#services.log.error({ err: cause, session: this.#session.id }, message)
-      this.#refuse(protocol, new Denied('unavailable', message, { cause }))
-      if (protocol === 'simple') this.#segment++
+      this.#refuse(protocol, errorOf(new Denied('unavailable', message)))
       return undefined
     }
   }
@@ -458,92 +415,82 @@ export class PostgresSession {
     const pending = this.#pending
     if (!pending) return
     this.#pending = undefined
-    const action = pending.portal ? 'bind' : 'prepare'
-    const { text, statement } = pending.prepared
-    const parameters = pending.portal?.portal.parameters ?? []
-    const operation = new StatementOperation(this.#session, action, text, statement, parameters)
-    await this.#conduct({ ...pending, protocol: 'extended', operation, portal: undefined })
+    const { portal, prepared } = pending
+    const operation = portal
+      ? new StatementOperation(this.#session, 'bind', portal.portal, portal.portal.parameters)
+      : new StatementOperation(this.#session, 'prepare', prepared, [])
+    const { frames, steps, changes } = pending
+    await this.#conduct({ protocol: 'extended', operation, frames, steps, changes })
   }
 
-  /** Puts an operation through the chain and returns once it was sent, or never will be. */
-  async #conduct(options: {
-    protocol: Protocol
-    operation: StatementOperation
-    frames: readonly Uint8Array[]
-    steps: Step[]
-    changes: readonly Change[]
-    portal?: string | undefined
-  }): Promise<void> {
-    if (this.#queue.length >= pipelineLimit) await this.#makeRoom()
+  /** Puts an operation through the chain; the promise, when there is one, resolves once it was sent, or never will be. */
+  #conduct(options: Conducting): Promise<void> | undefined {
+    if (this.#queue.length >= pipelineLimit) return this.#conductLater(options)
     const exchange = new Conducted({ ...options, segment: this.#segment })
-    const target: Target = (_operation, permit) =>
-      this.#ask(exchange, permit.masks.length > 0 ? options.portal : undefined)
-    exchange.stream = run(
-      this.#services.plugins,
-      target,
-      this.#session,
-      options.operation,
-      exchange.abort.signal,
-    )
+    const { portal } = options
+    const target: Target = (_operation, { masks }) =>
+      this.#ask(exchange, masks.length > 0 ? portal : undefined)
+    const { plugins } = this.#services
+    exchange.stream = run(plugins, target, this.#session, options.operation, exchange.abort.signal)
     exchange.first = exchange.stream.next()
     exchange.first.then(
       ({ done }) => done && exchange.dispatched.resolve(),
       (error) => this.#deny(exchange, error),
     )
     this.#push(exchange)
-    if (!exchange.isSent) {
-      if (this.#agent.gone.aborted) this.#abandonHeld()
-      const timer = setTimeout(() => this.#upstream.flush(), flushDelayMilliseconds)
-      await exchange.dispatched.promise
-      clearTimeout(timer)
-    }
+    if (exchange.isSent) return undefined
+    if (this.#agent.gone.aborted) this.#abandonHeld()
+    this.#upstream.outbox.flushSoon()
+    return exchange.dispatched.promise
+  }
+
+  async #conductLater(options: Conducting): Promise<void> {
+    await this.#makeRoom()
+    if (!this.#isSkipping) await this.#conduct(options)
   }
 
   /** The far end of the chain: sends the frames, and yields the answers when their turn has come. */
   async *#ask(exchange: Conducted, hiddenDescribe: string | undefined): ResultStream {
     exchange.isSent = true
     const { action, statement } = exchange.operation
+    const { outbox } = this.#upstream
     if (action === 'execute') {
-      this.#isBarrierUp ||= statement.isBarrier
-      this.#isSearchPathChanged ||= statement.changesSearchPath
-      this.#mayHaveTemporary ||= statement.makesTemporary
-      if (statement.changesCatalog) this.#ddlSegment = exchange.segment
+      this.#scope.sent(statement, exchange.segment)
       this.#copyIn = statement.copyIn ? exchange : undefined
     }
     const execute = exchange.frames.length - 1
     for (const [index, frame] of exchange.frames.entries()) {
       if (index === execute && hiddenDescribe !== undefined && !exchange.steps.includes('describe portal')) {
         // Masks go by where a column comes from, and only a description tells.
-        this.#upstream.send(describePortal(hiddenDescribe))
+        outbox.push(describePortal(hiddenDescribe))
         exchange.steps.splice(-1, 0, 'hidden describe')
       }
-      this.#upstream.send(frame)
+      outbox.push(frame)
     }
     exchange.dispatched.resolve()
     if ((await exchange.turn.promise) === 'skip') {
       yield { kind: 'end', summary: 'skipped', bytes: nothing }
       return
     }
-    yield* this.#answers(exchange)
+    while (exchange.steps.length > 0) {
+      const part = this.#nextPart(exchange)
+      if (part) yield part
+      else if (exchange.steps.length > 0) await this.#moreFromTarget()
+    }
   }
 
-  async *#answers(exchange: Conducted): ResultStream {
+  /** What has arrived of the answer, up to the next part; messages without data go to the agent right away. */
+  #nextPart(exchange: Conducted): Part | undefined {
     while (exchange.steps.length > 0) {
       const scanned = this.#upstream.poll()
-      if (!scanned) {
-        await this.#flush()
-        await this.#upstream.wait()
-        continue
-      }
-      if (scanned.kind === 'run') {
-        yield { kind: 'data', bytes: scanned.bytes, count: scanned.count }
-        continue
-      }
+      if (!scanned) return undefined
+      if (scanned.kind === 'run') return { kind: 'data', bytes: scanned.bytes, count: scanned.count }
       const part = this.#partOf(exchange, scanned.type, scanned.frame)
       // Its answer is complete even when nobody asks for more of the stream.
       if (exchange.steps.length === 0) exchange.isAnswered = true
-      if (part) yield part
+      if (part) return part
     }
+    return undefined
   }
 
   #partOf(exchange: Conducted, type: number, frame: Uint8Array): Part | undefined {
@@ -553,20 +500,18 @@ export class PostgresSession {
         return { kind: 'notice', message: readErrorFields(frame).get('M') ?? '', bytes: frame }
       case backend.ParameterStatus:
         this.#noteParameter(frame)
-        return { kind: 'ack', bytes: frame }
+        break
       case backend.ParseComplete:
       case backend.BindComplete:
         steps.shift()
         break
       case backend.NoData:
-        if (steps.shift() === 'hidden describe')
-          return { kind: 'head', protocol: 'sql', columns: [], bytes: nothing }
-        break
+        if (steps.shift() !== 'hidden describe') break
+        return { kind: 'head', protocol: 'sql', columns: [], bytes: nothing }
       case backend.RowDescription: {
         const step = steps[0] === 'query' ? 'query' : steps.shift()
-        const columns = readRowDescription(frame)
         const bytes = step === 'hidden describe' ? nothing : frame
-        return { kind: 'head', protocol: 'sql', columns, bytes }
+        return { kind: 'head', protocol: 'sql', columns: this.#columnsOf(frame), bytes }
       }
       case backend.CopyOutResponse:
         return { kind: 'head', protocol: 'sql', columns: [], bytes: frame }
@@ -592,44 +537,61 @@ export class PostgresSession {
         return { kind: 'failure', code: fields.get('C') ?? '', message: fields.get('M') ?? '', bytes: frame }
       }
       case backend.ReadyForQuery:
+        // The agent may go on when it sees this: the chain must have let go of the result before.
         steps.length = 0
-        this.#ready(frame, exchange.segment)
-        break
+        exchange.ready = frame
+        return undefined
     }
-    return { kind: 'ack', bytes: frame }
+    this.#outbox.push(frame)
+    return undefined
   }
 
-  async #forward(frame: Uint8Array, step: Forwarded['step'], changes: readonly Change[]): Promise<void> {
+  #columnsOf(frame: Uint8Array): readonly Column[] {
+    if (this.#described && equal(this.#described.frame, frame)) return this.#described.columns
+    // A copy: the frame is a view of a socket's buffer.
+    this.#described = { frame: Uint8Array.from(frame), columns: readRowDescription(frame) }
+    return this.#described.columns
+  }
+
+  /** Sends what needs no decision. */
+  #forward(
+    frame: Uint8Array,
+    step: Forwarded['step'],
+    changes: readonly Change[],
+  ): Promise<void> | undefined {
+    if (!this.#pending && this.#queue.length < pipelineLimit) return this.#send(frame, step, changes)
+    return this.#forwardLater(frame, step, changes)
+  }
+
+  async #forwardLater(frame: Uint8Array, step: Forwarded['step'], changes: readonly Change[]): Promise<void> {
+    await this.#settlePending()
     if (this.#queue.length >= pipelineLimit) await this.#makeRoom()
-    const slow = this.#upstream.send(frame)
+    if (!this.#isSkipping) await this.#send(frame, step, changes)
+  }
+
+  #send(frame: Uint8Array, step: Forwarded['step'], changes: readonly Change[]): Promise<void> | undefined {
+    const slow = this.#upstream.outbox.push(frame)
     this.#push({ kind: 'forwarded', segment: this.#segment, step, changes })
-    await slow
+    return slow
   }
 
   /** Makes the target fail where it would have run something, so that its state is that after an error. */
   #fail(protocol: Protocol, id: string): void {
     // No such text parses and no such portal exists. The id in the target's own log leads to ours.
-    this.#upstream.send(
+    this.#upstream.outbox.push(
       protocol === 'simple' ? query(`"refused by sluice" ${id}`) : executePortal(`refused by sluice ${id}`),
     )
   }
 
-  #refuse(protocol: Protocol, denied: Denied): void {
+  #refuse(protocol: Protocol, error: Uint8Array): void {
+    if (this.#isSkipping) return
     this.#fail(protocol, '')
-    this.#push({
-      kind: 'refused',
-      segment: this.#segment,
-      changes: [],
-      protocol,
-      error: errorOf(denied, undefined),
-    })
+    this.#push({ kind: 'refused', segment: this.#segment, changes: [], protocol, error })
   }
 
   /** Answers as the target would for a name that it does not know. */
-  #refuseAs(code: string, message: string): void {
-    this.#fail('extended', '')
-    const error = errorResponse({ severity: 'ERROR', code, message })
-    this.#push({ kind: 'refused', segment: this.#segment, changes: [], protocol: 'extended', error })
+  #refuseAs(code: string, message: string): undefined {
+    this.#refuse('extended', errorResponse({ severity: 'ERROR', code, message }))
   }
 
   #deny(exchange: Conducted, error: unknown): void {
@@ -691,7 +653,7 @@ export class PostgresSession {
         case backend.ErrorResponse:
           // A Sync commits, which may fail; its ReadyForQuery still comes.
           if (exchange.step !== 'sync') {
-            await this.#send(frame)
+            await this.#outbox.push(frame)
             return this.#skip(exchange)
           }
           break
@@ -702,7 +664,7 @@ export class PostgresSession {
         default:
           steps--
       }
-      await this.#send(frame)
+      await this.#outbox.push(frame)
     }
     for (const change of exchange.changes) change.confirm()
   }
@@ -715,11 +677,11 @@ export class PostgresSession {
     for (;;) {
       const { type, frame } = await this.#nextMessage()
       if (type === backend.ErrorResponse) {
-        await this.#send(error)
+        await this.#outbox.push(error)
         if (exchange.protocol === 'extended') return this.#skip(exchange)
         continue
       }
-      await this.#send(frame)
+      await this.#outbox.push(frame)
       if (type === backend.ReadyForQuery) return this.#ready(frame, exchange.segment)
     }
   }
@@ -728,21 +690,23 @@ export class PostgresSession {
     const { stream, first } = exchange
     if (!stream || !first) return
     exchange.turn.resolve('go')
+    // The chain may be busy for long: nothing that was answered before waits for it.
+    this.#outbox.flushSoon()
     const { now, observe } = this.#services
     const startedAt = now()
     let bytes = 0
     let rows = 0
     try {
-      for (let next = await this.#orFlush(first); !next.done; next = await stream.next()) {
+      for (let next = await first; !next.done; next = await stream.next()) {
         const part = next.value
         if (part.kind === 'data') {
           bytes += part.bytes.length
           rows += part.count
         }
-        const slow = this.#send(encode(part))
+        const slow = this.#outbox.push(encode(part))
         if (slow) await slow
         // A held operation speaks before it waits.
-        if (!exchange.isSent) await this.#flush()
+        if (!exchange.isSent) await this.#outbox.flush()
       }
     } catch (error) {
       this.#deny(exchange, error)
@@ -757,39 +721,13 @@ export class PostgresSession {
     if (exchange.isFailed && exchange.protocol === 'extended') this.#skip(exchange)
   }
 
-  /** Keeps the agent from waiting for earlier answers while the chain is busy with this one. */
-  async #orFlush<T>(promise: Promise<T>): Promise<T> {
-    if (this.#sendingBytes === 0) return promise
-    const timer = setTimeout(() => this.#flush(), flushDelayMilliseconds)
-    try {
-      return await promise
-    } finally {
-      clearTimeout(timer)
-    }
-  }
-
   #complete(exchange: Conducted): void {
-    const { statement, action } = exchange.operation
-    for (const change of exchange.changes) exchange.isFailed ? change.undo() : change.confirm()
-    if (action !== 'execute') return
-    // Whether a PREPARE in a text that failed has run is unknown, and so is then what its name stands for.
-    for (const { name } of [
-      ...statement.prepares,
-      ...statement.forgets.filter(({ kind }) => kind === 'prepared'),
-    ])
-      this.#statements.delete(name)
-    for (const { name } of [...statement.opens, ...statement.forgets.filter(({ kind }) => kind === 'cursor')])
-      this.#portals.delete(name)
-    if (exchange.isFailed) return
-    const { text } = exchange.operation
-    for (const prepared of statement.prepares) {
-      this.#statements.set(prepared.name, { text, statement: prepared.statement }, exchange.segment).confirm()
-    }
-    for (const opened of statement.opens) {
-      this.#portals
-        .set(opened.name, { text, statement: opened.statement, parameters: [] }, exchange.segment)
-        .confirm()
-    }
+    const { isFailed, segment, operation } = exchange
+    for (const change of exchange.changes) isFailed ? change.undo() : change.confirm()
+    if (operation.action === 'execute') this.#scope.answered(operation.prepared, isFailed, segment)
+    if (!exchange.ready) return
+    this.#ready(exchange.ready, segment)
+    this.#outbox.push(exchange.ready)
   }
 
   async #answerDenied(exchange: Conducted, denied: Denied): Promise<void> {
@@ -800,10 +738,10 @@ export class PostgresSession {
     // the session keeps the agent from taking a refused operation for done.
     if (exchange.protocol === 'extended' && !this.#isAloneWithSync()) throw denied
     await this.#discard(exchange)
-    await this.#send(error)
+    await this.#outbox.push(error)
     if (exchange.protocol === 'simple') {
       if (this.#transaction === 'T') await this.#failTransaction()
-      await this.#send(readyForQuery(this.#transaction))
+      await this.#outbox.push(readyForQuery(this.#transaction))
       return
     }
     if (!exchange.isFailed) {
@@ -811,14 +749,14 @@ export class PostgresSession {
       if (!sync) {
         // The rest of the segment has not come yet: from now on the target skips it.
         this.#fail('extended', exchange.operation.id)
-        await this.#upstream.flush()
+        await this.#upstream.outbox.flush()
         while ((await this.#nextMessage()).type !== backend.ErrorResponse);
       } else {
         let message = await this.#nextMessage()
         while (message.type !== backend.ReadyForQuery) message = await this.#nextMessage()
         this.#ready(message.frame, exchange.segment)
         if (this.#transaction === 'T') await this.#failTransaction()
-        await this.#send(readyForQuery(this.#transaction))
+        await this.#outbox.push(readyForQuery(this.#transaction))
         return
       }
     }
@@ -830,16 +768,21 @@ export class PostgresSession {
     return others.length === 0 && (!next || (next.kind === 'forwarded' && next.step === 'sync'))
   }
 
+  /** Reads the rest of an answer that the agent must not see. */
   async #discard(exchange: Conducted): Promise<void> {
-    if (exchange.isAnswered) return
-    await this.#services.cancelUpstream(this.#upstream.key).catch(() => undefined)
-    for await (const _part of this.#answers(exchange));
+    if (exchange.steps.length > 0) {
+      await this.#services.cancelUpstream(this.#upstream.key).catch(() => undefined)
+    }
+    while (exchange.steps.length > 0) {
+      if (!this.#nextPart(exchange) && exchange.steps.length > 0) await this.#moreFromTarget()
+    }
+    if (exchange.ready) this.#ready(exchange.ready, exchange.segment)
   }
 
   /** Puts an open transaction into the state that an error leaves it in. */
   async #failTransaction(): Promise<void> {
     this.#fail('simple', '')
-    await this.#upstream.flush()
+    await this.#upstream.outbox.flush()
     for (;;) {
       const { type, frame } = await this.#nextMessage()
       if (type !== backend.ReadyForQuery) continue
@@ -884,53 +827,39 @@ export class PostgresSession {
         throw new Error('Cannot read from target: it sent rows that nobody asked for')
       if (scanned.type === backend.ParameterStatus) this.#noteParameter(scanned.frame)
       if (scanned.type === backend.ErrorResponse) this.#isOver = true
-      await this.#send(scanned.frame)
+      await this.#outbox.push(scanned.frame)
       scanned = this.#upstream.poll()
     }
-    await this.#flush()
+    await this.#outbox.flush()
     await Promise.race([arrived, this.#upstream.wait()])
+  }
+
+  /** Waits for the target; the agent sees what is answered until then. */
+  async #moreFromTarget(): Promise<void> {
+    await this.#outbox.flush()
+    await this.#upstream.wait()
   }
 
   async #nextMessage(): Promise<Scanned & { kind: 'message' }> {
     for (;;) {
       const scanned = this.#upstream.poll()
       if (!scanned) {
-        await this.#flush()
-        await this.#upstream.wait()
+        await this.#moreFromTarget()
       } else if (scanned.kind === 'message') {
         return scanned
       }
     }
   }
 
-  /** A transaction that has ended takes its portals along, and shows its DDL to others. */
   #ready(frame: Uint8Array, segment: number): void {
     this.#transaction = readTransactionStatus(frame)
-    if (this.#transaction !== 'I') return
-    this.#portals.deleteUntil(segment)
-    if (this.#ddlSegment === undefined || this.#ddlSegment > segment) return
-    this.#ddlSegment = undefined
-    this.#services.catalog.invalidate()
+    if (this.#transaction === 'I') this.#scope.transactionEnded(segment)
   }
 
   #noteParameter(frame: Uint8Array): void {
     const [name, value] = readParameterStatus(frame)
     this.#upstream.parameters.set(name, value)
-  }
-
-  #send(bytes: Uint8Array): Promise<void> | undefined {
-    if (bytes.length === 0) return undefined
-    this.#sending.push(bytes)
-    this.#sendingBytes += bytes.length
-    return this.#sendingBytes >= sendBufferBytes ? this.#flush() : undefined
-  }
-
-  #flush(): Promise<void> | undefined {
-    if (this.#sendingBytes === 0) return undefined
-    const bytes = concat(this.#sending)
-    this.#sending = []
-    this.#sendingBytes = 0
-    return this.#agent.write(bytes)
+    this.#scope.settingChanged()
   }
 
   // ── between the two ──────────────────────────────────────────────────────────────────────────
@@ -946,14 +875,14 @@ export class PostgresSession {
   async #settled(): Promise<void> {
     if (this.isIdle) return
     // Without a Sync the target keeps its answers to itself until told to send them.
-    await this.#upstream.send(flush())
-    await this.#upstream.flush()
+    await this.#upstream.outbox.push(flush())
+    await this.#upstream.outbox.flush()
     await this.#idle.promise
   }
 
   async #makeRoom(): Promise<void> {
-    await this.#upstream.send(flush())
-    await this.#upstream.flush()
+    await this.#upstream.outbox.push(flush())
+    await this.#upstream.outbox.flush()
     this.#room ??= Promise.withResolvers()
     await this.#room.promise
     this.#room = undefined
@@ -1009,12 +938,23 @@ export class PostgresSession {
       { err: error, session: this.#session.id },
       'Session ended',
     )
-    await this.#flush()
+    await this.#outbox.flush()
     if (this.#isOver) return
     await this.#agent.write(
       errorResponse({ severity: 'FATAL', code: sqlstate, message: denied.message, hint: denied.hint }),
     )
   }
+}
+
+/** An operation, and what goes to the target when it is permitted. */
+interface Conducting {
+  readonly protocol: Protocol
+  readonly operation: StatementOperation
+  readonly frames: readonly Uint8Array[]
+  readonly steps: Step[]
+  readonly changes: readonly Change[]
+  /** The portal that is executed. */
+  readonly portal?: string
 }
 
 /** A Parse, a Bind, or both, that wait for an Execute to be decided with. */
@@ -1028,7 +968,17 @@ interface Pending {
   readonly changes: Change[]
 }
 
+function empty(): Pick<Pending, 'frames' | 'steps' | 'changes'> {
+  return { frames: [], steps: [], changes: [] }
+}
+
 const nothing = new Uint8Array(0)
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false
+  return true
+}
 
 function encode(part: Part): Uint8Array {
   switch (part.kind) {
@@ -1041,14 +991,13 @@ function encode(part: Part): Uint8Array {
       return part.protocol === 'sql' ? part.bytes : nothing
     case 'end':
       return part.bytes ?? nothing
-    case 'ack':
     case 'data':
     case 'failure':
       return part.bytes
   }
 }
 
-function errorOf(denied: Denied, operationId: string | undefined): Uint8Array {
+function errorOf(denied: Denied, operationId?: string): Uint8Array {
   return errorResponse({
     severity: 'ERROR',
     code: denials[denied.code].sqlstate,

@@ -7,6 +7,7 @@ import type { Conceal, MaskPlan, ResultStream, SqlOperation, SqlParameter } from
 import type { EstablishedSession } from '../plugin.ts'
 import type { Statement } from '../sql/statement.ts'
 import { uuid } from '../uuid.ts'
+import type { Prepared } from './names.ts'
 import { ReceivedBytes } from './received-bytes.ts'
 
 export class StatementOperation implements SqlOperation {
@@ -16,21 +17,24 @@ export class StatementOperation implements SqlOperation {
   readonly text: string
   readonly parameters: readonly SqlParameter[]
   readonly received = new ReceivedBytes()
-  readonly statement: Statement
+  readonly prepared: Prepared
   readonly #session: EstablishedSession
 
   constructor(
     session: EstablishedSession,
     action: SqlOperation['action'],
-    text: string,
-    statement: Statement,
+    prepared: Prepared,
     parameters: readonly SqlParameter[],
   ) {
     this.#session = session
     this.action = action
-    this.text = text
-    this.statement = statement
+    this.text = prepared.text
+    this.prepared = prepared
     this.parameters = parameters
+  }
+
+  get statement(): Statement {
+    return this.prepared.statement
   }
 
   get facts(): SqlFacts {

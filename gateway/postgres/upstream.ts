@@ -17,14 +17,12 @@ import {
 } from './backend.ts'
 import { FrameScanner, type Scanned } from './frame-scanner.ts'
 import { headerBytes } from './frontend.ts'
+import { Outbox } from './outbox.ts'
 import type { PostgresTarget } from './postgres-target.ts'
 import { Scram } from './scram.ts'
 
 /** Longest wait for a target to accept a connection and log in. */
 export const connectTimeoutMilliseconds = 10_000
-
-/** Bytes collected before they are sent, and held back when the target does not read. */
-const sendBufferBytes = 64 * 1024
 
 /**
  * Connects and logs in.
@@ -84,13 +82,14 @@ export class Upstream {
   readonly #socket: Socket
   readonly #target: PostgresTarget
   readonly #scanner = new FrameScanner()
-  #sending: Uint8Array[] = []
-  #sendingBytes = 0
+  /** Bytes for the target; whoever is about to wait flushes them. */
+  readonly outbox: Outbox
   #reading: Promise<void> | undefined
 
   constructor(socket: Socket, target: PostgresTarget) {
     this.#socket = socket
     this.#target = target
+    this.outbox = new Outbox(socket)
   }
 
   get gone(): AbortSignal {
@@ -119,24 +118,9 @@ export class Upstream {
     }
   }
 
-  /** Queues bytes; {@link flush} sends them. Returns a promise only when the target is slow. */
-  send(bytes: Uint8Array): Promise<void> | undefined {
-    this.#sending.push(bytes)
-    this.#sendingBytes += bytes.length
-    return this.#sendingBytes >= sendBufferBytes ? this.flush() : undefined
-  }
-
-  flush(): Promise<void> | undefined {
-    if (this.#sendingBytes === 0) return undefined
-    const bytes = concat(this.#sending)
-    this.#sending = []
-    this.#sendingBytes = 0
-    return this.#socket.write(bytes)
-  }
-
   end(): void {
-    this.send(serialize.end())
-    this.flush()
+    this.outbox.push(serialize.end())
+    this.outbox.flush()
     this.#socket.end()
   }
 
@@ -188,8 +172,8 @@ async function logIn(
   parameters: ReadonlyMap<string, string>,
 ): Promise<void> {
   const startup = { ...Object.fromEntries(parameters), user: target.user, database: target.database }
-  upstream.send(serialize.startup(startup))
-  upstream.flush()
+  upstream.outbox.push(serialize.startup(startup))
+  upstream.outbox.flush()
   let scram: Scram | undefined
   for (;;) {
     const scanned = await upstream.next()
@@ -243,20 +227,20 @@ async function authenticate(
     case authentication.CleartextPassword:
       if (!target.tls)
         throw new Error('Cannot log in at target: it asks for the password in clear text without TLS')
-      upstream.send(serialize.password(demand(password)))
+      upstream.outbox.push(serialize.password(demand(password)))
       break
     case authentication.SASL: {
       if (!data.split('\0').includes('SCRAM-SHA-256')) {
         throw new Error('Cannot log in at target: it does not offer SCRAM-SHA-256')
       }
       const started = new Scram(demand(password))
-      upstream.send(serialize.sendSASLInitialResponseMessage('SCRAM-SHA-256', started.clientFirst()))
-      upstream.flush()
+      upstream.outbox.push(serialize.sendSASLInitialResponseMessage('SCRAM-SHA-256', started.clientFirst()))
+      upstream.outbox.flush()
       return started
     }
     case authentication.SASLContinue:
       if (!scram) throw new Error('Cannot log in at target: SASL messages are out of order')
-      upstream.send(serialize.sendSCRAMClientFinalMessage(await scram.clientFinal(data)))
+      upstream.outbox.push(serialize.sendSCRAMClientFinalMessage(await scram.clientFinal(data)))
       break
     case authentication.SASLFinal:
       if (!scram) throw new Error('Cannot log in at target: SASL messages are out of order')
@@ -267,7 +251,7 @@ async function authenticate(
         `Cannot log in at target: authentication method ${kind} is not supported, use SCRAM-SHA-256`,
       )
   }
-  upstream.flush()
+  upstream.outbox.flush()
   return scram
 }
 

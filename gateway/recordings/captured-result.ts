@@ -46,7 +46,6 @@ export class CapturedResult {
         this.#status = 'failed'
         return
       case 'notice':
-      case 'ack':
         return
     }
   }

@@ -274,7 +274,6 @@ class AnalysedStatement implements Statement {
   readonly prepares: readonly Named[]
   readonly opens: readonly Named[]
   readonly forgets: Statement['forgets']
-  /** Prepared statements or cursors of the session are part of its meaning. */
   readonly needsSession: boolean
   readonly parts: readonly Part[]
   readonly #made: Made

@@ -28,6 +28,8 @@ export interface Statement {
   readonly makesTemporary: boolean
   /** Some name in it is not in the catalog: refresh that and analyse again. */
   readonly hasUnknownName: boolean
+  /** Prepared statements or cursors of the session are part of its meaning. */
+  readonly needsSession: boolean
   /** Statements that SQL's PREPARE names in it. */
   readonly prepares: readonly Named[]
   /** Cursors that DECLARE opens in it. */
