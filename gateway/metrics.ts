@@ -37,6 +37,7 @@ export function metrics(): Metrics {
     buckets: [0.001, 0.005, 0.025, 0.1, 0.5, 2, 10, 60],
     registers,
   })
+  const children = new Map<string, Histogram.Internal<string>>()
   const decisions = new Histogram({
     name: 'sluice_decision_duration_seconds',
     help: 'Decisions of the policy by effect, and how long they took.',
@@ -75,7 +76,7 @@ export function metrics(): Metrics {
 
   return {
     operation({ protocol, target = '', outcome, milliseconds }) {
-      operations.observe({ protocol, target, outcome }, milliseconds / 1000)
+      observed(protocol, target, outcome).observe(milliseconds / 1000)
     },
     decision(effect, milliseconds) {
       decisions.observe({ effect }, milliseconds / 1000)
@@ -94,5 +95,13 @@ export function metrics(): Metrics {
       storeErrors.inc()
     },
     text: () => registry.metrics(),
+  }
+
+  /** The library finds a labelled child by building a string of its labels each time; there are few of them. */
+  function observed(protocol: Protocol, target: string, outcome: string): Histogram.Internal<string> {
+    const key = `${protocol} ${outcome} ${target}`
+    const known = children.get(key) ?? operations.labels({ protocol, target, outcome })
+    children.set(key, known)
+    return known
   }
 }
