@@ -20,6 +20,8 @@ export interface House {
   readonly databaseUrl: string
   readonly idp: Idp
   readonly replicas: readonly Replica[]
+  /** The store of the replicas, unless it is SQLite. */
+  readonly redis: Awaited<ReturnType<typeof startRedis>> | undefined
   /** Passwords, keys: what must never be seen anywhere. */
   readonly secrets: readonly string[]
   /** Runs a `sluice` command in the way a person would. */
@@ -40,6 +42,8 @@ export async function startHouse(options: {
   readonly runtime: 'node' | 'deno'
   readonly store: 'sqlite' | 'redis'
   readonly replicas?: number
+  /** The chain, when it is not the shipped one. */
+  readonly plugins?: readonly (string | object)[]
 }): Promise<House> {
   await using started = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'sluice-house-'))
@@ -60,7 +64,7 @@ export async function startHouse(options: {
   started.defer(() => api.stop())
   const idp = await startIdp({ clients: [...agents, ...people] })
   started.defer(() => idp.stop())
-  const redis = options.store === 'redis' ? await startRedis() : undefined
+  const redis = options.store === 'redis' ? await startRedis({ appendonly: true }) : undefined
   if (redis) started.defer(() => redis.stop())
   const keys = { SIGNING_KEY: generatePrivateKey(), MASKING_KEY: secret() }
   const env = {
@@ -84,6 +88,7 @@ export async function startHouse(options: {
       listen: { http: { port: httpPort }, postgres: { ...postgres, plaintext: 'loopback' } },
       identity: { issuers: [{ issuer: idp.issuer, audience: 'sluice', skewSeconds: 0 }] },
       policy: { bundle: join(import.meta.dirname, '../../bundle') },
+      ...(options.plugins && { plugins: options.plugins }),
       store,
       ...(redis && { recording: { signingKey: 'env:SIGNING_KEY' }, masking: { key: 'env:MASKING_KEY' } }),
       admins: ['dba'],
@@ -124,6 +129,7 @@ export async function startHouse(options: {
     databaseUrl: database.urlFor(database.user, passwords.postgres, 'shop'),
     idp,
     replicas,
+    redis,
     secrets: [...Object.values(passwords), apiKey, ...Object.values(keys)],
     token: (client, { expiresIn } = {}) =>
       idp.token({ client, ...(expiresIn !== undefined && { expiresIn }) }),
