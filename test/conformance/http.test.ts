@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, test } from 'vitest'
-import { httpCases, shopApi, upstreamKey } from '../conformance/http.ts'
 import { freePort } from '../support/free-port.ts'
 import { type Gateway, spawnGateway } from '../support/spawn-gateway.ts'
 import { type Idp, startIdp } from '../support/start-idp.ts'
+import { httpCases, shopApi, upstreamKey } from './http.ts'
 
 describe.each(['node', 'deno'] as const)('on %s', (runtime) => {
   const api = shopApi()

@@ -5,14 +5,14 @@ import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { Miniflare } from 'miniflare'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { recordedSessions } from '../gateway/recordings/recorded-sessions.ts'
-import { generatePrivateKey, signer } from '../gateway/recordings/signer.ts'
-import { verify } from '../gateway/recordings/verify.ts'
-import { redisStore } from '../gateway/stores/redis-store.ts'
-import { bundleWorker } from '../scripts/bundle-worker.ts'
-import { httpCases, shopApi, upstreamKey } from './conformance/http.ts'
-import { type Idp, startIdp } from './support/start-idp.ts'
-import { type RedisServer, startRedis } from './support/start-redis.ts'
+import { recordedSessions } from '../../gateway/recordings/recorded-sessions.ts'
+import { generatePrivateKey, signer } from '../../gateway/recordings/signer.ts'
+import { verify } from '../../gateway/recordings/verify.ts'
+import { redisStore } from '../../gateway/stores/redis-store.ts'
+import { bundleWorker } from '../../scripts/bundle-worker.ts'
+import { type Idp, startIdp } from '../support/start-idp.ts'
+import { type RedisServer, startRedis } from '../support/start-redis.ts'
+import { httpCases, shopApi, upstreamKey } from './http.ts'
 
 const signingKey = generatePrivateKey()
 const api = shopApi()
@@ -26,7 +26,7 @@ let logs = ''
 beforeAll(async () => {
   await once(target.listen(0, '127.0.0.1'), 'listening')
   ;[idp, redis] = await Promise.all([startIdp({ audience: 'sluice' }), startRedis()])
-  const { script, wasm } = await bundleWorker(fileURLToPath(new URL('../bundle', import.meta.url)))
+  const { script, wasm } = await bundleWorker(fileURLToPath(new URL('../../bundle', import.meta.url)))
   const config = {
     listen: { http: { publicUrl: 'http://127.0.0.1' } },
     identity: { issuers: [{ issuer: idp.issuer, audience: 'sluice', skewSeconds: 0 }] },
