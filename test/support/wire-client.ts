@@ -73,6 +73,11 @@ export class WireClient {
     void this.#socket.write(concat(frames))
   }
 
+  /** Sends, and waits while the other side does not read. */
+  async sendSlowly(frame: Uint8Array): Promise<void> {
+    await this.#socket.write(frame)
+  }
+
   async receive(): Promise<Received> {
     for (;;) {
       const frame = this.#frames.next()
@@ -92,6 +97,18 @@ export class WireClient {
       if (next.type === 'Z') times--
     }
     return received
+  }
+
+  /** Reads up to ReadyForQuery without keeping anything. @returns how many bytes came */
+  async countUntilReady(): Promise<number> {
+    const ready = serialize.sync().length // as long as ReadyForQuery, less its status
+    let size = 0
+    for (;;) {
+      const chunk = await this.#socket.read()
+      if (!chunk) throw new Error('The server closed the connection')
+      size += chunk.length
+      if (chunk.length > ready && chunk.at(-ready - 1) === 'Z'.charCodeAt(0)) return size
+    }
   }
 
   /** Everything up to and including the first message of a type. */

@@ -1,0 +1,60 @@
+/** However much goes through, the gateway holds a little of it. */
+import { serialize } from 'pg-protocol'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type PostgresServer, startPostgres } from '../support/start-postgres.ts'
+import { startDoor, type TestDoor } from './start-door.ts'
+
+const gibibyte = 1024 ** 3
+const mebibyte = 1024 ** 2
+
+let server: PostgresServer
+let door: TestDoor
+
+beforeAll(async () => {
+  server = await startPostgres()
+  door = await startDoor(server)
+})
+afterAll(async () => {
+  await door.close()
+  await server.stop()
+})
+
+test('a gigabyte of COPY from an agent passes in flat memory', async () => {
+  const client = await door.connect()
+  // The target throws the rows away: what is measured is the way there.
+  client.send(
+    serialize.query(
+      "CREATE TABLE sink (line text); CREATE FUNCTION drop_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER drop_rows BEFORE INSERT ON sink FOR EACH ROW EXECUTE FUNCTION drop_row()",
+    ),
+    serialize.query('COPY sink FROM STDIN'),
+  )
+  await client.receiveUntil('G')
+  const line = `${'x'.repeat(mebibyte - 1)}\n`
+  const frame = serialize.copyData(Buffer.from(line))
+  const before = process.memoryUsage().rss
+  let highest = before
+
+  for (let sent = 0; sent < gibibyte; sent += line.length) {
+    await client.sendSlowly(frame)
+    highest = Math.max(highest, process.memoryUsage().rss)
+  }
+  client.send(serialize.copyDone())
+  const received = await client.receiveUntilReady()
+
+  expect(received.map(({ type }) => type).join('')).toBe('CZ')
+  expect((highest - before) / mebibyte).toBeLessThan(200)
+  expect(door.asked.at(-1)).toMatchObject({ received: { bytes: gibibyte } })
+  client.end()
+})
+
+test('a single value of 200 MB passes in flat memory', async () => {
+  const client = await door.connect()
+  client.send(serialize.query("SELECT repeat('x', 200 * 1024 * 1024)"))
+  const before = process.memoryUsage().rss
+
+  const size = await client.countUntilReady()
+
+  expect(size).toBeGreaterThan(200 * mebibyte)
+  expect((process.memoryUsage().rss - before) / mebibyte).toBeLessThan(150)
+  client.end()
+})
