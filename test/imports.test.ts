@@ -32,7 +32,7 @@ test('imports point downwards, and never from one protocol or plugin to another'
 })
 
 test('only runtime/, the SQLite store and the command line know which runtime they run on', () => {
-  const knowing = /^gateway\/(runtime\/|stores\/sqlite-store\.ts|cli\.ts)/
+  const knowing = /^gateway\/(runtime\/|stores\/sqlite-[\w-]+\.ts|cli\.ts)/
   const builtins =
     /^node:(child_process|cluster|dgram|dns|fs|http2?|https|net|os|sqlite|tls|worker_threads)\b/
   const globals = /(?<![\w.'"`])(process|Deno|Bun)\s*[.[]/

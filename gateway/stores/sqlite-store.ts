@@ -1,7 +1,9 @@
+import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type DurableStreamStore, folderOf, StoreConflict, StoreUnavailable } from './durable-stream-store.ts'
+import { SqliteCheckpointer } from './sqlite-checkpointer.ts'
 import { Waiters } from './waiters.ts'
 
 export interface SqliteStoreOptions {
@@ -32,15 +34,17 @@ const schema = `
 `
 const keysOfStream = 'key >= streams.id << 32 AND key < (streams.id + 1) << 32'
 
-/** How long one attempt may block the event loop while another process writes. */
-const busyTimeoutMs = 10
+/** While somebody else writes no attempt blocks the event loop. */
+const busyTimeoutMs = 0
 /** Pause between attempts, and how long they go on. */
-const retryMs = 5
+const retryMs = 1
 const patienceMs = 900
 /** How often to look for what other processes wrote, while somebody waits for it. */
 const pollMs = 50
-/** Pages in the write-ahead log before they move to the main file (16 MB): rarer is cheaper. */
+/** Pages in the write-ahead log before this thread moves them to the main file, where no other does. */
 const checkpointPages = 4000
+/** Streams whose length is remembered; of a forgotten one it is looked up. */
+const rememberedStreams = 10_000
 
 interface Append {
   readonly stream: string
@@ -51,10 +55,19 @@ interface Append {
   reject(error: Error): void
 }
 
+/** Where a stream goes on. */
+interface Position {
+  readonly id: number
+  readonly length: number
+}
+
 class SqliteStore implements DurableStreamStore {
   readonly #database: DatabaseSync
   readonly #statements: ReturnType<typeof prepare>
+  readonly #checkpointer: SqliteCheckpointer
   readonly #waiters = new Waiters()
+  /** Streams that this process appended to. Other processes may have made them longer since. */
+  readonly #positions = new Map<string, Position>()
   /** What this turn of the event loop appended; longer only while another process holds the write lock. */
   #queue: Append[] = []
   #isScheduled = false
@@ -63,11 +76,12 @@ class SqliteStore implements DurableStreamStore {
 
   constructor({ path, synchronous = 'normal' }: SqliteStoreOptions) {
     try {
+      createPrivately(path)
       this.#database = new DatabaseSync(path, { timeout: patienceMs })
       this.#database.exec(`
         PRAGMA journal_mode = WAL;
         PRAGMA synchronous = ${synchronous};
-        PRAGMA wal_autocheckpoint = ${checkpointPages};
+        PRAGMA wal_autocheckpoint = 0;
         ${schema}
         PRAGMA busy_timeout = ${busyTimeoutMs};
       `)
@@ -75,6 +89,9 @@ class SqliteStore implements DurableStreamStore {
       throw new StoreUnavailable(`Cannot open store: SQLite cannot use "${path}"`, { cause })
     }
     this.#statements = prepare(this.#database)
+    this.#checkpointer = new SqliteCheckpointer(path, () => {
+      this.#database.exec(`PRAGMA wal_autocheckpoint = ${checkpointPages}`)
+    })
   }
 
   append(stream: string, events: readonly string[], expect?: number): Promise<number> {
@@ -119,6 +136,7 @@ class SqliteStore implements DurableStreamStore {
     while (this.#queue.length > 0) await sleep(retryMs)
     clearInterval(this.#poll)
     this.#waiters.wakeAll()
+    await this.#checkpointer.close()
     if (this.#database.isOpen) this.#database.close()
   }
 
@@ -138,8 +156,10 @@ class SqliteStore implements DurableStreamStore {
     try {
       const outcomes = batch.map((append) => this.#write(append))
       commit.run()
+      this.#checkpointer.committed()
       for (const settle of outcomes) settle()
     } catch (cause) {
+      this.#positions.clear()
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
       for (const { reject } of batch) reject(unavailable('append to stream', cause))
     }
@@ -147,7 +167,16 @@ class SqliteStore implements DurableStreamStore {
 
   /** @returns how to tell the caller, once the transaction is durable */
   #write({ stream, events, expect, resolve, reject }: Append): () => void {
-    const { find, create, insert } = this.#statements
+    const appended = (length: number) => () => {
+      resolve(length)
+      this.#waiters.wake(stream)
+    }
+    const remembered = this.#positions.get(stream)
+    if (remembered && expect === remembered.length && events.length > 0) {
+      const length = this.#insert(stream, remembered, events)
+      if (length !== undefined) return appended(length)
+    }
+    const { find, create } = this.#statements
     const found = find.get(stream)
     const length = Number(found?.length ?? 0)
     if (expect !== undefined && expect !== length) {
@@ -156,11 +185,20 @@ class SqliteStore implements DurableStreamStore {
     }
     if (events.length === 0) return () => resolve(length)
     const id = Number((found ?? create.get(folderOf(stream), stream))?.id)
-    for (const [index, event] of events.entries()) insert.run(id, length + index, event)
-    return () => {
-      resolve(length + events.length)
-      this.#waiters.wake(stream)
-    }
+    const end = this.#insert(stream, { id, length }, events)
+    if (end === undefined) throw new Error(`Cannot append to stream "${stream}": number ${length} is taken`)
+    return appended(end)
+  }
+
+  /** @returns the new length; `undefined` when somebody else has appended there, and nothing was inserted */
+  #insert(stream: string, { id, length }: Position, events: readonly string[]): number | undefined {
+    const { insert } = this.#statements
+    let end = length
+    // A stream has no gaps: where the first number is free, all that follow are.
+    for (const event of events) if (insert.run(id, end++, event).changes === 0) return undefined
+    if (this.#positions.size >= rememberedStreams) this.#positions.clear()
+    this.#positions.set(stream, { id, length: end })
+    return end
   }
 
   /** Another process is writing: let the event loop go on, and try again. */
@@ -202,6 +240,19 @@ class SqliteStore implements DurableStreamStore {
   }
 }
 
+/**
+ * Recordings are not for everybody. SQLite gives the files beside the database the same mode. A file that is
+ * there is left alone: closing it would let go of locks that this process holds on it (SQLite manual, "How To
+ * Corrupt An SQLite Database File", 2.2).
+ */
+function createPrivately(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', 0o600))
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+  }
+}
+
 function prepare(database: DatabaseSync) {
   return {
     begin: database.prepare('BEGIN IMMEDIATE'),
@@ -210,7 +261,7 @@ function prepare(database: DatabaseSync) {
       SELECT id, (SELECT (max(key) & 0xffffffff) + 1 FROM events WHERE ${keysOfStream}) AS length
       FROM streams WHERE name = ?`),
     create: database.prepare('INSERT INTO streams (folder, name) VALUES (?, ?) RETURNING id'),
-    insert: database.prepare('INSERT INTO events (key, body) VALUES (? << 32 | ?, ?)'),
+    insert: database.prepare('INSERT INTO events (key, body) VALUES (? << 32 | ?, ?) ON CONFLICT DO NOTHING'),
     read: database.prepare(`
       SELECT body FROM streams JOIN events ON ${keysOfStream}
       WHERE name = ? AND key >= streams.id << 32 | ? ORDER BY key LIMIT ?`),

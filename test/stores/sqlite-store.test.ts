@@ -1,10 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
-import { StoreUnavailable } from '../../gateway/stores/durable-stream-store.ts'
+import {
+  type DurableStreamStore,
+  StoreConflict,
+  StoreUnavailable,
+} from '../../gateway/stores/durable-stream-store.ts'
 import { sqliteStore } from '../../gateway/stores/sqlite-store.ts'
 import { startChild } from '../support/child.ts'
 
@@ -80,6 +84,62 @@ test('an append that cannot get the write lock fails within a second, and the ne
   await store.close()
 })
 
+test('what another process appended is noticed, whatever this one remembers', async () => {
+  const path = join(directory, 'remembered.db')
+  const [here, there] = [sqliteStore({ path }), sqliteStore({ path })]
+  await here.append('a/stream', ['one'], 0)
+  await there.append('a/stream', ['two', 'three'], 1)
+
+  await expect(here.append('a/stream', ['late'], 1)).rejects.toThrow(StoreConflict)
+  expect(await here.append('a/stream', ['four'])).toBe(4)
+  expect(await there.append('a/stream', [], 4)).toBe(4)
+  await expect(there.append('a/stream', ['early'], 5)).rejects.toThrow(StoreConflict)
+
+  expect(await here.read('a/stream', 0, 10)).toEqual(['one', 'two', 'three', 'four'])
+  await Promise.all([here.close(), there.close()])
+})
+
+test('writing without a pause, 100,000 times, does not make the write-ahead log grow for ever', async () => {
+  const path = join(directory, 'busy.db')
+  const store = sqliteStore({ path })
+
+  const largest = await largestLog(store, path, 100_000)
+
+  // Without checkpoints it would be more than 800 MB: every append is two pages.
+  expect(largest).toBeLessThan(250_000_000)
+  expect(await store.read('a/busy', -1, 1)).toEqual([event(99_999)])
+  await store.close()
+  expect(readdirSync(directory).filter((file) => file.startsWith('busy.db'))).toEqual(['busy.db'])
+  const reopened = sqliteStore({ path })
+  expect(await reopened.read('a/busy', 50_000, 1)).toEqual([event(50_000)])
+  await reopened.close()
+}, 60_000)
+
+test('where the thread for checkpoints cannot open the file, this thread makes them', async () => {
+  const path = join(directory, 'moved.db')
+  const store = sqliteStore({ path })
+  await store.append('a/busy', [event(0)])
+  renameSync(path, `${path}.elsewhere`)
+  mkdirSync(path)
+
+  const largest = await largestLog(store, path, 20_000)
+
+  expect(largest).toBeLessThan(100_000_000)
+  expect(await store.read('a/busy', -1, 1)).toEqual([event(19_999)])
+  await store.close()
+}, 30_000)
+
+test('only the owner may read the database and what lies beside it', async () => {
+  const path = join(directory, 'private.db')
+  const store = sqliteStore({ path })
+  await store.append('a/stream', ['event'])
+
+  const modes = ['', '-wal', '-shm'].map((suffix) => statSync(path + suffix).mode & 0o777)
+
+  expect(modes).toEqual([0o600, 0o600, 0o600])
+  await store.close()
+})
+
 test('a file that is no database is refused by name', () => {
   expect(() => sqliteStore({ path: directory })).toThrow(
     `Cannot open store: SQLite cannot use "${directory}"`,
@@ -95,6 +155,20 @@ test('a closed store refuses, instead of hanging', async () => {
   await expect(store.read('a/stream', 0, 1)).rejects.toThrow(StoreUnavailable)
   await expect(store.ping()).rejects.toThrow(StoreUnavailable)
 })
+
+/** Appends one after the other. @returns the largest size of the write-ahead log on the way */
+async function largestLog(store: DurableStreamStore, path: string, appends: number): Promise<number> {
+  let largest = 0
+  for (let number = 0; number < appends; number++) {
+    await store.append('a/busy', [event(number)])
+    if (number % 100 === 0) largest = Math.max(largest, statSync(`${path}-wal`).size)
+  }
+  return largest
+}
+
+function event(number: number): string {
+  return `${number}`.padEnd(500, '.')
+}
 
 function lastAcknowledged(output: string): number {
   const lengths = [...output.matchAll(/acknowledged (\d+)\n/g)].map(([, length]) => Number(length))
