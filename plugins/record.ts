@@ -1,10 +1,12 @@
+import type { Approval } from '../gateway/decision.ts'
 import { asDenied } from '../gateway/errors.ts'
 import type { Failure } from '../gateway/operation.ts'
 import type { Context, EstablishedSession, Plugin } from '../gateway/plugin.ts'
-import { CapturedResult } from '../gateway/recordings/captured-result.ts'
+import { byIdentity } from '../gateway/recordings/by-identity.ts'
+import { CapturedResult, recordedColumns } from '../gateway/recordings/captured-result.ts'
 import { operationAsked } from '../gateway/recordings/operation-asked.ts'
 import type { Recorder } from '../gateway/recordings/recorder.ts'
-import type { Approved, Decided, Failed, RecordingEvent } from '../gateway/recordings/recording-event.ts'
+import type { Approved, Decided, Failed, Verdict } from '../gateway/recordings/recording-event.ts'
 import type { SessionRecording } from '../gateway/recordings/session-recording.ts'
 
 export interface RecordOptions {
@@ -22,6 +24,7 @@ export interface RecordOptions {
  */
 export function record({ recorder, resultLimit = 16 * 1024 }: RecordOptions): Plugin {
   const recordings = new Map<string, SessionRecording>()
+  const capture = { limit: resultLimit, columnsOf: byIdentity(recordedColumns) }
 
   return {
     name: 'record',
@@ -42,9 +45,9 @@ export function record({ recorder, resultLimit = 16 * 1024 }: RecordOptions): Pl
       durable.catch(() => {
         // It is awaited below; until then it must not count as unhandled.
       })
-      const result = new CapturedResult(resultLimit)
+      const result = new CapturedResult(capture)
       let isRecorded = false
-      let decision: Decided | undefined
+      let isDecisionRecorded = false
       let error: Failed | undefined
       try {
         if (!operation.isReadOnly) await durable
@@ -56,9 +59,10 @@ export function record({ recorder, resultLimit = 16 * 1024 }: RecordOptions): Pl
           result.add(part)
           if (part.kind === 'failure') error = failedTarget(operation.id, part)
           // What takes long is decided long before its result is known.
-          if (!decision && (result.isLong || context.decision?.effect === 'review')) {
-            decision = decided(context)
-            if (decision) recording.note(decision)
+          if (!isDecisionRecorded && (result.isLong || context.decision?.effect === 'review')) {
+            const decision = verdict(context)
+            if (decision) recording.note(decided(operation.id, decision))
+            isDecisionRecorded = decision !== undefined
           }
           yield part
         }
@@ -71,14 +75,9 @@ export function record({ recorder, resultLimit = 16 * 1024 }: RecordOptions): Pl
       } finally {
         // An operation whose first event could not be recorded did not run: there is nothing to tell.
         if (isRecorded && (isNews || error)) {
-          const events: (RecordingEvent | undefined)[] = [
-            isNews ? undefined : asked,
-            decision ? undefined : decided(context),
-            approved(context),
-            result.event(operation),
-            error,
-          ]
-          recording.note(...events.filter((event) => event !== undefined))
+          if (!isNews) recording.note(asked)
+          tell(recording, context, result, isDecisionRecorded)
+          if (error) recording.note(error)
         }
       }
     },
@@ -99,24 +98,39 @@ export function record({ recorder, resultLimit = 16 * 1024 }: RecordOptions): Pl
   }
 }
 
-function decided({ operation, decision }: Context): Decided | undefined {
+/** What came of an operation: what is simply allowed is told together with its result. */
+function tell(
+  recording: SessionRecording,
+  context: Context,
+  result: CapturedResult,
+  isDecisionRecorded: boolean,
+): void {
+  const { operation, approval } = context
+  const decision = isDecisionRecorded ? undefined : verdict(context)
+  const answered = result.event(operation, approval ? undefined : decision)
+  if (decision && !answered?.decision) recording.note(decided(operation.id, decision))
+  if (approval) recording.note(approved(operation.id, approval))
+  if (answered) recording.note(answered)
+}
+
+function verdict({ decision }: Context): Verdict | undefined {
   if (!decision) return undefined
   const { effect, reasons, revision } = decision
   return {
-    kind: 'decision',
-    operation: operation.id,
     effect,
     reasons,
     masks: effect === 'deny' ? [] : decision.masks,
     ...(effect === 'review' && { review: decision.review }),
-    ...(revision !== undefined && { revision }),
+    revision,
   }
 }
 
-function approved({ operation, approval }: Context): Approved | undefined {
-  if (!approval) return undefined
-  const { id, by, fingerprint } = approval
-  return { kind: 'approval', operation: operation.id, approval: id, by, fingerprint }
+function decided(operation: string, decision: Verdict): Decided {
+  return { kind: 'decision', operation, ...decision }
+}
+
+function approved(operation: string, { id, by, fingerprint }: Approval): Approved {
+  return { kind: 'approval', operation, approval: id, by, fingerprint }
 }
 
 function failedTarget(operation: string, { code, message }: Failure): Failed {

@@ -189,7 +189,7 @@ describe('sessions', () => {
     expect(heading).toMatch(/^SESSION +OPENED +AGENT +TARGET +OPERATIONS +END$/)
     expect(lines).toEqual([
       expect.stringMatching(/^session-2 +2026-01-01 00:00:00 +reporting +shop \(postgres\) +not closed$/),
-      expect.stringMatching(/^session-1 +2026-01-01 00:00:00 +reporting +shop \(postgres\) +1 +agent left$/),
+      expect.stringMatching(/^session-1 +2026-01-01 00:00:00 +reporting +shop \(postgres\) +2 +agent left$/),
     ])
     expect(code).toBe(0)
   })
@@ -213,7 +213,11 @@ describe('sessions', () => {
                 1   \u{fffd}[31mred
                 2   NULL
 
-Closed 2026-01-01T00:00:00.000Z: agent left (1 operations, 0 errors, 2 rows)
+00:00:00.000  DELETE FROM customers
+              denied: analysts may only read
+              refused by the gateway (forbidden): analysts may only read
+
+Closed 2026-01-01T00:00:00.000Z: agent left (2 operations, 1 errors, 2 rows)
 `)
   })
 
@@ -493,6 +497,18 @@ function refusedEarly({ status }: Response): never {
   throw new Error(`the gateway answered ${status} itself`)
 }
 
+const facts = {
+  status: 'known',
+  problems: [],
+  statements: 1,
+  commands: ['select'],
+  relations: [],
+  columns: [],
+  functions: [],
+  settings: [],
+  has_where: false,
+} as const
+
 /** Two sessions as the gateway records them; the second one never ends. */
 async function record(file: string): Promise<void> {
   const config = await readConfig(file, { files: nodeFiles, env: secrets() })
@@ -526,28 +542,16 @@ async function record(file: string): Promise<void> {
         action: 'execute',
         text: 'SELECT id, name FROM customers',
         read_only: true,
-        facts: {
-          status: 'known',
-          problems: [],
-          statements: 1,
-          commands: ['select'],
-          relations: [],
-          columns: [],
-          functions: [],
-          settings: [],
-          has_where: false,
-        },
-      },
-      {
-        kind: 'decision',
-        operation: 'o1',
-        effect: 'allow',
-        reasons: ['analysts may read'],
-        masks: [{ kind: 'column', field: 'public.customers.name', with: 'partial' }],
+        facts,
       },
       {
         kind: 'result',
         operation: 'o1',
+        decision: {
+          effect: 'allow',
+          reasons: ['analysts may read'],
+          masks: [{ kind: 'column', field: 'public.customers.name', with: 'partial' }],
+        },
         status: 'complete',
         summary: ['SELECT 2'],
         rows: 2,
@@ -559,6 +563,29 @@ async function record(file: string): Promise<void> {
         excerpt: {
           base64: Buffer.concat([row('1', '\u001b[31mred'), row('2', undefined)]).toString('base64'),
         },
+      },
+      {
+        kind: 'operation',
+        operation: 'o2',
+        protocol: 'sql',
+        action: 'execute',
+        text: 'DELETE FROM customers',
+        read_only: false,
+        facts: { ...facts, commands: ['delete'] },
+      },
+      {
+        kind: 'decision',
+        operation: 'o2',
+        effect: 'deny',
+        reasons: ['analysts may only read'],
+        masks: [],
+      },
+      {
+        kind: 'error',
+        operation: 'o2',
+        by: 'gateway',
+        code: 'forbidden',
+        message: 'analysts may only read',
       },
     )
     await session.close('agent left')

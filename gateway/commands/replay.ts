@@ -1,4 +1,4 @@
-import type { RecordedEvent } from '../recordings/recording-event.ts'
+import type { RecordedEvent, Verdict } from '../recordings/recording-event.ts'
 import { recordedRows } from './recorded-rows.ts'
 
 /** One event of a recording, told for people; an operation's lines are indented below its text. */
@@ -23,18 +23,13 @@ export function replay(event: RecordedEvent): string[] {
         `${event.at.slice(11, 23)}  ${event.text}`,
         ...(event.action === 'execute' ? [] : below([`${event.action} only`])),
       ]
-    case 'decision': {
-      const masks = event.masks.map((mask) => `${mask.field} (${mask.with})`)
-      const words = { allow: 'allowed', review: 'needs approval', deny: 'denied' }[event.effect]
-      return below([
-        [words, ...event.reasons].join(': '),
-        ...(masks.length > 0 ? [`masked: ${masks.join(', ')}`] : []),
-      ])
-    }
+    case 'decision':
+      return below(decided(event))
     case 'approval':
       return below([`approved by ${event.by.join(', ')}`])
     case 'result':
       return below([
+        ...(event.decision ? decided(event.decision) : []),
         [event.summary.join(', ') || event.status, `${event.rows} rows`, `${event.bytes} bytes`].join(', '),
         ...recordedRows(event).map((line) => `  ${line}`),
       ])
@@ -48,6 +43,16 @@ export function replay(event: RecordedEvent): string[] {
       ]
     }
   }
+}
+
+function decided({ effect, reasons, masks }: Verdict): string[] {
+  const words = { allow: 'allowed', review: 'needs approval', deny: 'denied' }[effect]
+  return [
+    [words, ...reasons].join(': '),
+    ...(masks.length > 0
+      ? [`masked: ${masks.map((mask) => `${mask.field} (${mask.with})`).join(', ')}`]
+      : []),
+  ]
 }
 
 function below(lines: readonly string[]): string[] {

@@ -1,26 +1,32 @@
 import { Buffer } from 'node:buffer'
-import { createHash, type Hash, hash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import type { Column, Operation, Part } from '../operation.ts'
-import { type Answered, summaryLimit } from './recording-event.ts'
+import { type Answered, type RecordedColumn, summaryLimit, type Verdict } from './recording-event.ts'
+
+export interface CaptureOptions {
+  /** How many bytes of a result to keep. */
+  readonly limit: number
+  /** {@link recordedColumns}, or what remembers its answers. */
+  readonly columnsOf: (columns: readonly Column[]) => readonly RecordedColumn[]
+}
 
 /**
- * Takes down a result as it passes: counts and digest of all of it, the bytes of its beginning. A result that
- * fits is digested in one go at the end; only a longer one needs a running digest.
+ * Takes down a result as it passes: counts of all of it, the bytes of its beginning. What is kept of a short
+ * result is all of it; a longer one is digested as well.
  */
 export class CapturedResult {
-  readonly #limit: number
-  readonly #beginning: Uint8Array[] = []
+  readonly #options: CaptureOptions
+  readonly #beginning: Buffer[] = []
+  readonly #summary: string[] = []
   #kept = 0
   #running: Hash | undefined
   #columns: readonly Column[] = []
-  #summary: string[] = []
   #status: Answered['status'] = 'abandoned'
   #rows = 0
   #bytes = 0
 
-  /** @param limit how many bytes of the result to keep */
-  constructor(limit: number) {
-    this.#limit = limit
+  constructor(options: CaptureOptions) {
+    this.#options = options
   }
 
   /** True once there is more than is kept: the result is a long one. */
@@ -55,33 +61,35 @@ export class CapturedResult {
     this.#status = 'failed'
   }
 
-  /** `undefined` when the operation was refused before there was anything of a result. */
-  event({ id, kind, received }: Operation): Answered | undefined {
+  /**
+   * @param decision what the event has to say of it, if no other does
+   * @returns `undefined` when the operation was refused before there was anything of a result
+   */
+  event({ id, kind, received }: Operation, decision?: Verdict): Answered | undefined {
     if (this.#status === 'failed' && this.#bytes === 0 && this.#summary.length === 0) return undefined
-    const beginning = Buffer.concat(this.#beginning)
+    const columns = this.#columns.length > 0 ? this.#options.columnsOf(this.#columns) : undefined
     return {
       kind: 'result',
       operation: id,
+      decision,
       status: this.#status,
       summary: this.#summary,
       rows: this.#rows,
       bytes: this.#bytes,
-      ...(this.#bytes > 0 && { digest: this.#running?.digest('hex') ?? hash('sha256', beginning) }),
-      ...(this.#columns.length > 0 && {
-        columns: this.#columns.map(({ name, typeOid, format }) => ({ name, type: typeOid, format })),
-      }),
-      ...(beginning.length > 0 && { excerpt: excerpt(kind, beginning) }),
-      ...(received.bytes > 0 && { received: { bytes: received.bytes, digest: received.digest() } }),
+      digest: this.#running?.digest('hex'),
+      columns,
+      excerpt: this.#kept > 0 ? excerpt(kind, joined(this.#beginning), this.isLong) : undefined,
+      received: received.bytes > 0 ? { bytes: received.bytes, digest: received.digest() } : undefined,
     }
   }
 
   #keep(bytes: Uint8Array): void {
-    const room = this.#limit - this.#kept
+    const room = this.#options.limit - this.#kept
     if (bytes.byteLength > room) this.#running ??= this.#digestKept()
     this.#running?.update(bytes)
     if (room <= 0) return
     // A copy: the part is a view of a socket's buffer, which may be used again.
-    const copy = new Uint8Array(bytes.subarray(0, room))
+    const copy = Buffer.from(bytes.byteLength > room ? bytes.subarray(0, room) : bytes)
     this.#beginning.push(copy)
     this.#kept += copy.byteLength
   }
@@ -93,11 +101,22 @@ export class CapturedResult {
   }
 }
 
-/** PostgreSQL's frames are no text. Bodies often are: they stay legible, but for a character cut at the end. */
-function excerpt(kind: Operation['kind'], bytes: Buffer): NonNullable<Answered['excerpt']> {
+export function recordedColumns(columns: readonly Column[]): readonly RecordedColumn[] {
+  return columns.map(({ name, typeOid, format }) => ({ name, type: typeOid, format }))
+}
+
+/** Most results arrive in one piece. */
+function joined(parts: readonly Buffer[]): Buffer {
+  const [first] = parts
+  return first && parts.length === 1 ? first : Buffer.concat(parts)
+}
+
+/** PostgreSQL's frames are no text. Bodies often are: they stay legible, but for a character that was cut. */
+function excerpt(kind: Operation['kind'], bytes: Buffer, isCut: boolean): NonNullable<Answered['excerpt']> {
   if (kind === 'sql') return { base64: bytes.toString('base64') }
   try {
-    return { utf8: new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true }) }
+    const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+    return { utf8: decoder.decode(bytes, { stream: isCut }) }
   } catch {
     return { base64: bytes.toString('base64') }
   }

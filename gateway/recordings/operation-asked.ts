@@ -1,27 +1,28 @@
 import { Buffer } from 'node:buffer'
 import { hash } from 'node:crypto'
 import type { HttpFacts } from '../facts.ts'
-import type { Operation, SqlParameter } from '../operation.ts'
+import type { Operation, SqlOperation, SqlParameter } from '../operation.ts'
 import { type OperationAsked, type RecordedHttpFacts, textLimit } from './recording-event.ts'
 
 /** What a recording says of an operation before it runs. */
 export function operationAsked(operation: Operation): OperationAsked {
-  const text = operation.recordedText
+  const { id, kind, action, recordedText: text, isReadOnly } = operation
   return {
     kind: 'operation',
-    operation: operation.id,
-    protocol: operation.kind,
-    action: operation.action,
+    operation: id,
+    protocol: kind,
+    action,
     text: text.length > textLimit ? text.slice(0, textLimit) : text,
-    ...(text.length > textLimit && { whole: { characters: text.length, digest: hash('sha256', text) } }),
-    read_only: operation.isReadOnly,
-    ...(operation.kind === 'http' ? { facts: recordedFacts(operation.facts) } : recordedSql(operation)),
+    whole: text.length > textLimit ? { characters: text.length, digest: hash('sha256', text) } : undefined,
+    read_only: isReadOnly,
+    facts: kind === 'http' ? recordedFacts(operation.facts) : operation.facts,
+    parameters: kind === 'http' ? undefined : recordedParameters(operation),
   }
 }
 
-function recordedSql({ id, facts, parameters }: Extract<Operation, { kind: 'sql' }>) {
-  if (parameters.length === 0) return { facts }
-  return { facts, parameters: { count: parameters.length, digest: digestOf(id, parameters) } }
+function recordedParameters({ id, parameters }: SqlOperation): OperationAsked['parameters'] {
+  if (parameters.length === 0) return undefined
+  return { count: parameters.length, digest: digestOf(id, parameters) }
 }
 
 /** The operation's id goes first, so that the same value has another digest every time. */

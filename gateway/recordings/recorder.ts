@@ -1,7 +1,18 @@
 import type { Denied } from '../errors.ts'
+import type { Log } from '../log.ts'
 import type { EstablishedSession, Session } from '../plugin.ts'
+import type { DurableStreamStore } from '../stores/durable-stream-store.ts'
 import type { Refused, SessionOpened } from './recording-event.ts'
-import { type RecordingOptions, SessionRecording } from './session-recording.ts'
+import { Sealer } from './sealed-event.ts'
+import { SessionRecording } from './session-recording.ts'
+import type { Signer } from './signer.ts'
+
+export interface RecorderOptions {
+  readonly store: DurableStreamStore
+  readonly signer: Signer
+  readonly now: () => number
+  readonly log: Log
+}
 
 /** Makes the recordings of sessions. */
 export interface Recorder {
@@ -19,13 +30,14 @@ export function refusalStream(day: string): string {
 /** Refusals that one process records a day; later ones are only logged, so that guessing cannot fill the store. */
 const refusalsPerDay = 10_000
 
-export function recorder(options: RecordingOptions): Recorder {
+export function recorder(options: RecorderOptions): Recorder {
   const { store, now, log } = options
+  const sealer = new Sealer(options.signer)
   let refusals = { day: '', count: 0 }
 
   return {
     open(session) {
-      const recording = new SessionRecording(session.id, options)
+      const recording = new SessionRecording(session.id, { store, now, log, sealer })
       recording.note(opened(session))
       return recording
     },

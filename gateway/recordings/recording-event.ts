@@ -60,11 +60,11 @@ export interface OperationAsked {
   /** At most {@link textLimit} characters. */
   readonly text: string
   /** Length and SHA-256 of the whole text, where `text` is only its beginning. */
-  readonly whole?: { readonly characters: number; readonly digest: string }
+  readonly whole?: { readonly characters: number; readonly digest: string } | undefined
   readonly read_only: boolean
   readonly facts: SqlFacts | RecordedHttpFacts
   /** SHA-256 over the operation's id and the values: it can confirm a value, not reveal one. */
-  readonly parameters?: { readonly count: number; readonly digest: string }
+  readonly parameters?: { readonly count: number; readonly digest: string } | undefined
 }
 
 /** Names of query parameters, and neither their values nor headers nor body. */
@@ -74,15 +74,19 @@ export interface RecordedHttpFacts {
   readonly query: readonly string[]
 }
 
-export interface Decided {
+/** On its own for a review or a denial, and wherever its result does not carry it. */
+export interface Decided extends Verdict {
   readonly kind: 'decision'
   readonly operation: string
+}
+
+export interface Verdict {
   readonly effect: 'allow' | 'review' | 'deny'
   readonly reasons: readonly string[]
   readonly masks: readonly Mask[]
   readonly review?: Review
   /** Revision of the bundle that decided. */
-  readonly revision?: string
+  readonly revision?: string | undefined
 }
 
 export interface Approved {
@@ -96,19 +100,28 @@ export interface Approved {
 export interface Answered {
   readonly kind: 'result'
   readonly operation: string
+  /** What was decided, unless an event of its own has said so: one event less for what is simply allowed. */
+  readonly decision?: Verdict | undefined
   /** `complete`: to its end. `failed`: an error event follows. `abandoned`: the agent went away before the end. */
   readonly status: 'complete' | 'failed' | 'abandoned'
   /** Command tags or HTTP status, the first {@link summaryLimit} of them. */
   readonly summary: readonly string[]
   readonly rows: number
   readonly bytes: number
-  /** SHA-256 in hex of all the bytes that the agent saw; absent when there were none. */
-  readonly digest?: string
-  readonly columns?: readonly { readonly name: string; readonly type: number; readonly format: string }[]
+  /** SHA-256 in hex of all the bytes that the agent saw; absent when the excerpt is all of them. */
+  readonly digest?: string | undefined
+  readonly columns?: readonly RecordedColumn[] | undefined
   /** The beginning of the result: text as it is, anything else (PostgreSQL's DataRow frames) in base64. */
-  readonly excerpt?: { readonly utf8: string } | { readonly base64: string }
+  readonly excerpt?: { readonly utf8: string } | { readonly base64: string } | undefined
   /** What the agent sent along: COPY data or a request body. */
-  readonly received?: { readonly bytes: number; readonly digest: string }
+  readonly received?: { readonly bytes: number; readonly digest: string } | undefined
+}
+
+export interface RecordedColumn {
+  readonly name: string
+  /** OID of its type. */
+  readonly type: number
+  readonly format: string
 }
 
 export interface Failed {

@@ -8,6 +8,7 @@
  * @module
  */
 import { hash } from 'node:crypto'
+import { byIdentity } from './by-identity.ts'
 import type { RecordedEvent, RecordingEvent } from './recording-event.ts'
 import type { Signer } from './signer.ts'
 
@@ -19,21 +20,62 @@ export interface Head {
 
 export const start: Head = { count: 0, hash: '0'.repeat(64) }
 
-/** Chains an event to the head. @returns the text to store, and the new head */
-export function seal(
-  event: RecordingEvent,
-  at: number,
-  head: Head,
-  signer: Signer,
-): [text: string, head: Head] {
-  // Put together as text, because this is done for every statement: only the event itself needs serialising.
-  const time = new Date(at).toISOString()
-  const envelope = `{"v":1,"seq":${head.count},"at":"${time}","prev":"${head.hash}",`
-  const body = envelope + JSON.stringify(event).slice(1)
-  const sealed = { count: head.count + 1, hash: hash('sha256', body) }
-  const signature =
-    event.kind === 'session-closed' ? `","signature":"${signer.sign(signedText(event.session, sealed))}` : ''
-  return [`${body.slice(0, -1)},"hash":"${sealed.hash}${signature}"}`, sealed]
+/**
+ * Chains events. This is done for every statement, so an event is put together as text, and what stays the same
+ * from statement to statement (facts, columns, the time within a millisecond) is serialised once.
+ */
+export class Sealer {
+  /** Id of the key that signs. */
+  readonly keyId: string
+  readonly #signer: Signer
+  readonly #json = byIdentity((value: object) => JSON.stringify(value))
+  #time = { at: Number.NaN, text: '' }
+
+  constructor(signer: Signer) {
+    this.#signer = signer
+    this.keyId = signer.keyId
+  }
+
+  /** Chains an event to the head. @returns the text to store, and the new head */
+  seal(event: RecordingEvent, at: number, head: Head): [text: string, head: Head] {
+    const envelope = `{"v":1,"seq":${head.count},"at":"${this.#timeOf(at)}","prev":"${head.hash}",`
+    const body = `${envelope}${this.#textOf(event).slice(1)}`
+    const sealed = { count: head.count + 1, hash: hash('sha256', body) }
+    return [`${body.slice(0, -1)},"hash":"${sealed.hash}${this.#signature(event, sealed)}"}`, sealed]
+  }
+
+  #textOf(event: RecordingEvent): string {
+    switch (event.kind) {
+      case 'operation':
+        // The facts of a request are new every time.
+        if (event.protocol === 'http') return JSON.stringify(event)
+        return `${open(JSON.stringify({ ...event, facts: undefined }))},"facts":${this.#json(event.facts)}}`
+      case 'result':
+        if (!event.columns) return JSON.stringify(event)
+        return `${open(JSON.stringify({ ...event, columns: undefined }))},"columns":${this.#json(event.columns)}}`
+      case 'session-opened':
+      case 'decision':
+      case 'approval':
+      case 'error':
+      case 'session-closed':
+        return JSON.stringify(event)
+    }
+  }
+
+  #timeOf(at: number): string {
+    if (at !== this.#time.at) this.#time = { at, text: new Date(at).toISOString() }
+    return this.#time.text
+  }
+
+  #signature(event: RecordingEvent, sealed: Head): string {
+    if (event.kind !== 'session-closed') return ''
+    return `","signature":"${this.#signer.sign(signedText(event.session, sealed))}`
+  }
+}
+
+/** The text of an object without its last brace, so that another member can follow. */
+function open(json: string): string {
+  return json.slice(0, -1)
 }
 
 /** What the signature at the end covers. */

@@ -2,12 +2,11 @@ import { Denied } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { DurableStreamStore } from '../stores/durable-stream-store.ts'
 import type { Counts, RecordingEvent } from './recording-event.ts'
-import { type Head, seal, start } from './sealed-event.ts'
-import type { Signer } from './signer.ts'
+import { type Head, type Sealer, start } from './sealed-event.ts'
 
 export interface RecordingOptions {
   readonly store: DurableStreamStore
-  readonly signer: Signer
+  readonly sealer: Sealer
   readonly now: () => number
   readonly log: Log
 }
@@ -81,7 +80,7 @@ export class SessionRecording {
     try {
       if (this.#isClosed) throw new Error('Cannot append to recording: it is closed')
       if (this.#isDoubtful) await this.#compare()
-      await this.#write(events.map((event) => ({ at, event })))
+      await this.#write(events, at)
     } catch (cause) {
       this.#isDoubtful = true
       throw new Denied('unrecordable', 'Cannot record operation: the store does not answer', { cause })
@@ -112,7 +111,7 @@ export class SessionRecording {
         session: this.#session,
         reason,
         counts: this.#end.counts,
-        key: this.#options.signer.keyId,
+        key: this.#options.sealer.keyId,
       })
     } finally {
       this.#isClosed = true
@@ -120,12 +119,14 @@ export class SessionRecording {
     }
   }
 
-  async #write(asked: readonly Note[]): Promise<void> {
+  async #write(asked: readonly RecordingEvent[], at: number): Promise<void> {
     const notes = this.#notes
+    if (notes.length + asked.length === 0) return
     this.#notes = []
     const length = this.#end.head.count
-    const texts = [...notes, ...asked].map(({ at, event }) => this.#seal(event, at))
-    if (texts.length === 0) return
+    const texts: string[] = []
+    for (const note of notes) texts.push(this.#seal(note.event, note.at))
+    for (const event of asked) texts.push(this.#seal(event, at))
     const written = this.#store.append(this.#stream, texts, length)
     const batch: Batch = { texts, notes, end: this.#end, written }
     this.#batches.push(batch)
@@ -136,7 +137,7 @@ export class SessionRecording {
   }
 
   #seal(event: RecordingEvent, at: number): string {
-    const [text, head] = seal(event, at, this.#end.head, this.#options.signer)
+    const [text, head] = this.#options.sealer.seal(event, at, this.#end.head)
     this.#end = { head, counts: counted(this.#end.counts, event) }
     return text
   }

@@ -26,6 +26,20 @@ const allow: Decision = {
   masks: [{ kind: 'column', field: 'public.customers.email', with: 'redact' }],
   revision: 'r1',
 }
+const review: Decision = {
+  effect: 'review',
+  reasons: ['ask first'],
+  masks: [],
+  review: { approvers: ['owners'], quorum: 1, timeout: 60 },
+}
+/** Has the answer at once, as when the same operation is asked again. */
+const approving: Plugin = {
+  name: 'approving',
+  async *handle(context, next) {
+    await context.approve({ id: 'a1', by: ['ada'], fingerprint: await context.operation.fingerprint() })
+    yield* next()
+  },
+}
 let redis: RedisServer
 beforeAll(async () => {
   redis = await startRedis({ appendonly: true })
@@ -39,26 +53,19 @@ test('an operation, its decision and its result are recorded, in a chain that is
   await gateway.run(operation, rows('row 1', 'row 2'))
   const events = await gateway.end()
 
-  expect(events.map(({ kind }) => kind)).toEqual([
-    'session-opened',
-    'operation',
-    'decision',
-    'result',
-    'session-closed',
-  ])
+  expect(events.map(({ kind }) => kind)).toEqual(['session-opened', 'operation', 'result', 'session-closed'])
   expect(events).toMatchObject([
     { session: gateway.session.id, principal: { subject: 'agent-7' }, target: { name: 'shop' } },
     { operation: operation.id, text: 'SELECT email FROM customers', read_only: true },
-    { operation: operation.id, effect: 'allow', masks: allow.masks, revision: 'r1' },
     {
       operation: operation.id,
+      decision: allow,
       status: 'complete',
       summary: ['SELECT 2'],
       rows: 2,
       bytes: 10,
-      digest: sha256('row 1row 2'),
       columns: [{ name: 'value', type: 25, format: 'text' }],
-      excerpt: { base64: Buffer.from('row 1row 2').toString('base64') },
+      excerpt: { base64: base64('row 1row 2') },
     },
     { reason: 'ended', counts: { operations: 1, errors: 0, rows: 2, bytes: 10 }, key: key.keyId },
   ])
@@ -130,7 +137,7 @@ test('of an HTTP request neither headers nor query values nor body are recorded,
   const events = await gateway.end()
 
   expect(events[1]).toMatchObject({ facts: { method: 'POST', path: '/orders', query: ['trace'] } })
-  expect(events[3]).toMatchObject({
+  expect(events[2]).toMatchObject({
     summary: ['201'],
     excerpt: { utf8: '{"id":7}' },
     received: { bytes: 21, digest: 'd'.repeat(64) },
@@ -185,8 +192,8 @@ test('an error of the target is recorded after what was shown before it', async 
   )
   const events = await gateway.end()
 
-  expect(events.slice(3, -1)).toMatchObject([
-    { kind: 'result', status: 'failed', rows: 1, digest: sha256('row 1') },
+  expect(events.slice(2, -1)).toMatchObject([
+    { kind: 'result', status: 'failed', rows: 1, excerpt: { base64: base64('row 1') } },
     { kind: 'error', by: 'target', code: '22012', message: 'division by zero' },
   ])
 })
@@ -203,7 +210,7 @@ test('an agent that goes away in the middle leaves a record of what it saw', asy
     kind: 'result',
     status: 'abandoned',
     rows: 1,
-    digest: sha256('row 1'),
+    excerpt: { base64: base64('row 1') },
   })
 })
 
@@ -218,8 +225,60 @@ test('of a long result the beginning is kept, and counts and digest cover all of
     rows: 3,
     bytes: 24,
     digest: sha256(values.join('')),
-    excerpt: { base64: Buffer.from('1234567812').toString('base64') },
+    excerpt: { base64: base64('1234567812') },
   })
+})
+
+test('what takes long is decided before its result is known, and the result does not say it again', async () => {
+  const store = memoryStore()
+  const gateway = recording(store, [], allow, 10)
+
+  for await (const part of gateway.start(sqlOperation(), rows('12345678', '12345678'))) {
+    if (part.kind === 'end') await untilRecorded(store, gateway.session.id, 'decision')
+  }
+  const events = await gateway.end()
+
+  expect(events.map(({ kind }) => kind)).toEqual([
+    'session-opened',
+    'operation',
+    'decision',
+    'result',
+    'session-closed',
+  ])
+  expect(events[3]).not.toHaveProperty('decision')
+})
+
+test('an approval stands between the decision and the result', async () => {
+  const gateway = recording(memoryStore(), [approving], review)
+
+  await gateway.run(sqlOperation(), rows('row'))
+  const events = await gateway.end()
+
+  expect(events.slice(1, -1)).toMatchObject([
+    { kind: 'operation' },
+    { kind: 'decision', effect: 'allow', reasons: ['approved by ada'] },
+    { kind: 'approval', approval: 'a1', by: ['ada'] },
+    { kind: 'result' },
+  ])
+  expect(events[4]).not.toHaveProperty('decision')
+})
+
+test('the text of a short body is all of it: what is no whole text stands in base64', async () => {
+  const gateway = recording(memoryStore())
+  const bodies = [Buffer.from('\u{feff}é'), Buffer.from('é').subarray(0, 1)]
+
+  for (const bytes of bodies) {
+    await gateway.run(httpOperation(), [
+      { kind: 'data', bytes, count: 0 },
+      { kind: 'end', summary: '200' },
+    ])
+  }
+  const events = await gateway.end()
+
+  expect(events.flatMap((event) => (event.kind === 'result' ? [event.excerpt] : []))).toEqual([
+    { utf8: '\u{feff}é' },
+    { base64: 'ww==' },
+  ])
 })
 
 test('a long text is cut, and its length and digest say what it was', async () => {
@@ -313,7 +372,7 @@ test('a result that could not be recorded when Redis went away is recorded when 
   await untilAnswers(store)
   const events = await gateway.end()
 
-  expect(events.at(-2)).toMatchObject({ kind: 'result', digest: sha256('seen just before') })
+  expect(events.at(-2)).toMatchObject({ kind: 'result', excerpt: { base64: base64('seen just before') } })
   expect(await gateway.verify()).toBe(true)
   await store.close()
 }, 20_000)
@@ -418,6 +477,14 @@ function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
+async function untilRecorded(store: DurableStreamStore, session: string, kind: RecordedEvent['kind']) {
+  for (;;) {
+    const events = await store.read(`recordings/${session}`, 0, 100)
+    if (events.some((event) => event.includes(`"kind":"${kind}"`))) return
+    await store.changed(`recordings/${session}`, events.length, never)
+  }
+}
+
 async function untilAnswers(store: DurableStreamStore): Promise<void> {
   while (
     !(await store.ping().then(
@@ -430,4 +497,8 @@ async function untilAnswers(store: DurableStreamStore): Promise<void> {
 
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex')
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64')
 }
