@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { findGo } from './go.ts'
 
 /** Other versions may compile the same policy to other bytes, and the committed bundle could not be checked. */
 const version = '1.22.2'
@@ -13,8 +14,8 @@ const run = promisify(execFile)
 export type Opa = (folder: string, ...args: readonly string[]) => Promise<string>
 
 /**
- * An OPA of the right version: from the PATH, from `.opa/bin`, or installed there by Go.
- * @throws Error with the command to run, when there is neither OPA nor Go.
+ * An OPA of the right version: from the PATH, from `.opa/bin`, or built there by Go.
+ * @throws Error with what to do, when it is not there and cannot be built from here
  */
 export async function findOpa(root: string): Promise<Opa> {
   const folder = join(root, '.opa', 'bin')
@@ -26,18 +27,18 @@ export async function findOpa(root: string): Promise<Opa> {
 }
 
 async function install(folder: string): Promise<void> {
-  const source = `github.com/open-policy-agent/opa@v${version}`
   await mkdir(folder, { recursive: true })
   // Built elsewhere and moved in one step: another process may be looking for it, or installing it, right now.
   const workshop = await mkdtemp(join(folder, 'install-'))
   try {
-    await run('go', ['install', source], { env: { ...process.env, GOBIN: workshop } })
+    const go = await findGo(workshop)
+    await go(['install', `github.com/open-policy-agent/opa@v${version}`], { GOBIN: workshop })
     await rename(join(workshop, 'opa'), join(folder, 'opa'))
   } catch (cause) {
-    throw new Error(
-      `Cannot find opa ${version}: put it on the PATH, or install Go and run: GOBIN="${folder}" go install ${source}`,
-      { cause },
-    )
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new Error(`Cannot find opa ${version}: put it on the PATH, or let Go build it: ${reason}`, {
+      cause,
+    })
   } finally {
     await rm(workshop, { recursive: true })
   }

@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { dirname } from 'node:path'
 import { findPostgres, isOnPath } from '../test/support/find-postgres.ts'
+import { aptInstall } from './apt.ts'
 import { findOpa } from './opa.ts'
 
 const needed = [
@@ -13,11 +14,12 @@ const needed = [
   { package: 'redis-server', isThere: () => isOnPath('redis-server') },
   // The tests' Python is the system's: packages of another Python on the PATH do not count.
   { package: 'python3-psycopg', isThere: () => runs('/usr/bin/python3', '-c', 'import psycopg') },
+  { package: 'python3-psycopg2', isThere: () => runs('/usr/bin/python3', '-c', 'import psycopg2') },
   { package: 'curl', isThere: () => isOnPath('curl') },
   { package: 'openssl', isThere: () => isOnPath('openssl') },
 ]
 
-/** @throws Error with the command to run when something is missing that cannot be installed from here */
+/** @throws Error with what to do, when something is missing that cannot be installed from here */
 export async function setup(): Promise<void> {
   installPackages()
   // Found at once, or built first.
@@ -30,26 +32,16 @@ export async function setup(): Promise<void> {
 }
 
 function installPackages(): void {
-  const missing = needed.filter(({ isThere }) => !isThere()).map((need) => need.package)
+  const missing = missingPackages()
   if (missing.length === 0) return
 
-  const install = `apt-get install -y --no-install-recommends ${missing.join(' ')}`
-  if (process.getuid?.() !== 0 || !isOnPath('apt-get')) {
-    throw new Error(`Cannot run tests: ${missing.join(', ')} missing, install with\n\n  sudo ${install}\n`)
-  }
-  console.log(`Missing on this machine: ${missing.join(', ')}\n$ apt-get update && ${install}`)
-  apt('update', '-qq')
-  apt(...install.split(' ').slice(1), '-qq')
-  const stillMissing = needed.filter(({ isThere }) => !isThere()).map((need) => need.package)
-  if (stillMissing.length > 0) throw new Error(`Cannot run tests: ${stillMissing.join(', ')} still missing`)
+  aptInstall(missing)
+  const stillMissing = missingPackages()
+  if (stillMissing.length > 0) throw new Error(`${stillMissing.join(', ')} still missing`)
 }
 
-function apt(...args: string[]): void {
-  const { status } = spawnSync('apt-get', args, {
-    stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-  })
-  if (status !== 0) throw new Error(`Cannot run "apt-get ${args.join(' ')}": exit ${status}`)
+function missingPackages(): string[] {
+  return needed.filter(({ isThere }) => !isThere()).map((need) => need.package)
 }
 
 function runs(command: string, ...args: string[]): boolean {
