@@ -145,7 +145,7 @@ test('a running statement is cancelled by the key of its session, and by no othe
 })
 
 test('an idle session is told when its token expires, and ended', async () => {
-  const client = await connect(await start({ expiresAt: Date.now() + 300 }))
+  const client = await connect(await start({ expiresAt: Date.now() + 1_000 }))
 
   const error = await client.receive()
 
@@ -158,9 +158,11 @@ test('an idle session is told when its token expires, and ended', async () => {
 })
 
 test('a statement that runs when the token expires may end; then the session does', async () => {
-  const client = await connect(await start({ expiresAt: Date.now() + 300 }))
+  // Long enough to log in and to begin the statement, whatever else this machine does.
+  const lifetimeMs = 3_000
+  const client = await connect(await start({ expiresAt: Date.now() + lifetimeMs }))
 
-  client.send(query('SELECT pg_sleep(0.6)'))
+  client.send(query(`SELECT pg_sleep(${lifetimeMs / 1000})`))
   const received = await client.receiveUntilReady()
   const error = await client.receive()
 
@@ -185,6 +187,72 @@ test('a gateway that stops lets a running statement end, tells held and idle age
   }
   expect(errorFields((await waiting.receive()).body)).toMatchObject({ S: 'ERROR', C: '57P03' })
   await closed
+})
+
+test('every operation comes to its end in the chain, however its session ends', async () => {
+  const watched = { begun: 0, ended: 0 }
+  async function* handle(_context: Context, next: Next) {
+    watched.begun++
+    try {
+      yield* next()
+    } finally {
+      watched.ended++
+    }
+  }
+  const door = await start({ plugins: [{ name: 'watch', handle }] })
+  const rows = query("SELECT repeat('x', 1000) FROM generate_series(1, 100000)")
+  const endings: ((client: WireClient) => void)[] = [
+    (client) => client.destroy(),
+    (client) => client.send(Uint8Array.of(0x21, 0, 0, 0, 4)),
+    (client) => client.end(),
+    (client) => client.send(Uint8Array.of(0x51, 0, 0, 0, 1)),
+  ]
+
+  for (const end of endings) {
+    const client = await door.connect()
+    client.send(rows, rows, parse({ text: 'SELECT 1' }), bind({}), execute({}), sync(), rows)
+    await client.receiveUntil('D')
+    end(client)
+  }
+  await door.close()
+
+  expect(watched.begun).toBeGreaterThanOrEqual(endings.length)
+  expect(watched.ended).toBe(watched.begun)
+})
+
+test('sessions that end at any moment leave no connection to the target behind', async () => {
+  const door = await start()
+  const messages = [
+    query("SELECT repeat('x', 1000) FROM generate_series(1, 1000)"),
+    parse({ text: 'SELECT $1::int' }),
+    bind({ values: ['1'] }),
+    execute({}),
+    sync(),
+  ]
+  const bytes = concat(messages)
+
+  const sizes = Array.from({ length: 60 }, (_, index) => (index * 7) % bytes.length)
+  await Promise.all(
+    sizes.map(async (size) => {
+      const client = await door.connect()
+      client.send(bytes.subarray(0, size))
+      await new Promise((resolve) => setTimeout(resolve, size % 50))
+      client.destroy()
+    }),
+  )
+
+  const watcher = await WireClient.connect(server)
+  const left = async (): Promise<string> => {
+    watcher.send(
+      query(
+        "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name <> 'sluice-catalog' AND pid <> pg_backend_pid()",
+      ),
+    )
+    const [, row] = await watcher.receiveUntilReady()
+    return new TextDecoder().decode(row!.body.subarray(6))
+  }
+  await expect.poll(left, { timeout: 15_000 }).toBe('0')
+  watcher.end()
 })
 
 test('a target that ends the connection is passed on, and the session ends', async () => {
