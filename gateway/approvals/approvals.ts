@@ -73,7 +73,7 @@ export function approvals({ store, now, log, usableSeconds = 15 * 60 }: Approval
       const fingerprint = await operation.fingerprint()
       const id = await untilWritten(async () => {
         const latest = await entries.latest(fingerprint)
-        if (!latest || !isStanding(latest.request)) {
+        if (!latest || !isStanding(latest.request, question)) {
           return await entries.begin(fingerprint, latest, (id) => asked(id, question, shown, fingerprint))
         }
         const { request, waiting } = latest
@@ -155,13 +155,13 @@ export function approvals({ store, now, log, usableSeconds = 15 * 60 }: Approval
   }
 
   /** A request that another one for the same operation would only repeat. */
-  function isStanding({ status, deadline }: ApprovalRequest): boolean {
-    switch (status) {
+  function isStanding(request: ApprovalRequest, question: Question): boolean {
+    switch (request.status) {
       case 'pending':
       case 'approved':
-        return true
+        return answers(request, question)
       case 'rejected':
-        return now() < Date.parse(deadline)
+        return now() < Date.parse(request.deadline)
       case 'expired':
       case 'cancelled':
       case 'used':
@@ -221,6 +221,20 @@ function checkVoter({ id, asker, approvers }: ApprovalRequest, voter: Voter): vo
     const groups = approvers.map((group) => `"${group}"`).join(', ')
     throw new Denied('forbidden', `Cannot vote: "${voter.subject}" is in none of the groups ${groups}`)
   }
+}
+
+/**
+ * Whether consent to this request is consent to what is asked now: policy may want other people, or more of
+ * them, than it did then, and another actor behind the same token would vote on its own request.
+ */
+function answers({ asker, approvers, quorum }: ApprovalRequest, { session, review }: Question): boolean {
+  const { actors } = session.principal
+  return (
+    actors.length === asker.actors.length &&
+    actors.every((actor, index) => actor === asker.actors[index]) &&
+    approvers.every((group) => review.approvers.includes(group)) &&
+    quorum >= review.quorum
+  )
 }
 
 function isSamePerson(a: Pick<Principal, 'subject' | 'issuer'>, b: typeof a): boolean {

@@ -13,7 +13,8 @@ const parameterCount = 64
  * @throws Denied `too_large` when the text cannot be shown whole: what hides at its end would be approved unread
  */
 export function shownOperation(operation: Operation): { text: string; parameters: readonly string[] } {
-  const text = operation.recordedText
+  // A request's values are for reviewers, though not for recordings.
+  const text = operation.kind === 'http' ? operation.text : operation.recordedText
   if (text.length > textLimit) {
     throw new Denied('too_large', `Cannot ask for approval: the text is longer than ${textLimit} characters`)
   }
@@ -37,8 +38,12 @@ function httpLines({ facts }: Extract<Operation, { kind: 'http' }>): string[] {
   const query = Object.entries(facts.query).flatMap(([name, values]) =>
     values.map((value) => cut(`query.${name} = ${JSON.stringify(value)}`)),
   )
-  if (facts.body !== undefined) return [...query, cut(`body = ${JSON.stringify(facts.body)}`)]
-  return facts.method === 'GET' || facts.method === 'HEAD' ? query : [...query, 'body: not shown']
+  const headers = Object.entries(facts.headers).map(([name, value]) =>
+    cut(`header.${name} = ${JSON.stringify(value)}`),
+  )
+  const lines = [...query, ...headers]
+  if (facts.body !== undefined) return [...lines, cut(`body = ${JSON.stringify(facts.body)}`)]
+  return facts.method === 'GET' || facts.method === 'HEAD' ? lines : [...lines, 'body: not shown']
 }
 
 function cut(line: string): string {

@@ -20,6 +20,7 @@ export class HttpRequestOperation implements HttpOperation {
   readonly action = 'execute'
   readonly id: string
   readonly text: string
+  readonly recordedText: string
   readonly isReadOnly: boolean
   readonly facts: HttpFacts
   readonly headers: Headers
@@ -39,15 +40,15 @@ export class HttpRequestOperation implements HttpOperation {
     this.id = id
     this.requestTarget = requestTarget
     this.text = `${facts.method} ${requestTarget}`
+    // Recordings hold the names of query parameters, and no values.
+    const [path, query] = requestTarget.split('?')
+    const names = query === undefined ? '' : `?${query.replace(/=[^&]*/g, '')}`
+    this.recordedText = `${facts.method} ${path}${names}`
     this.isReadOnly = readOnlyMethods.has(facts.method)
     this.facts = facts
     this.headers = headers
     this.received = body
     this.#session = session
-  }
-
-  get recordedText(): string {
-    return this.text
   }
 
   get body(): RequestBody {
@@ -61,7 +62,7 @@ export class HttpRequestOperation implements HttpOperation {
       .digest('hex')
     const asked = [
       [principal.issuer, principal.subject, target.name],
-      [this.text, this.headers.get('content-type'), this.facts.headers, body],
+      [this.text, boundHeaders(this.headers), body],
     ]
     return createHash('sha256').update(JSON.stringify(asked)).digest('hex').slice(0, 32)
   }
@@ -99,6 +100,28 @@ export async function httpOperation(
     ...(target.body && !body.isEmpty && { body: await jsonBody(headers, body) }),
   }
   return new HttpRequestOperation(id, session, formatRequestTarget(requested), headers, body, facts)
+}
+
+/**
+ * Headers that differ from one attempt to the next and change nothing of what is asked. All others are part of
+ * what was approved: `X-Dry-Run` or `X-Tenant` may be what the whole request hangs on.
+ */
+const perAttempt: ReadonlySet<string> = new Set([
+  'accept-encoding',
+  'content-length',
+  'date',
+  'traceparent',
+  'tracestate',
+  'user-agent',
+  'x-correlation-id',
+  'x-request-id',
+])
+
+function boundHeaders(headers: Headers): string[][] {
+  const bound = [...headers].filter(([name]) => !perAttempt.has(name) && name !== 'prefer')
+  // How long the agent would wait is its own affair; other preferences (RFC 7240) are the target's.
+  const preferences = (headers.get('prefer') ?? '').split(',').filter((text) => !/^\s*wait\s*=/i.test(text))
+  return preferences.join() === '' ? bound : [...bound, ['prefer', preferences.join()]]
 }
 
 function refuseUnsupported(request: Request): void {

@@ -135,23 +135,33 @@ test('reviewers see who asks for what, why, until when, and with which parameter
   })
 })
 
-test('of an HTTP request reviewers see query and body, and are told when the body is not shown', async () => {
+test('of an HTTP request reviewers see query, headers that policy sees, and body, or are told that it is not shown', async () => {
   const { ask } = onMemory()
   const facts = {
     method: 'POST',
     path: '/orders',
     segments: ['orders'],
     query: { page: ['1', '2'] },
-    headers: {},
+    headers: { 'x-tenant': 'blue' },
   }
 
   const seen = await ask({
     ...question(),
-    operation: httpOperation({ facts: { ...facts, body: { id: 7 } } }),
+    operation: httpOperation({
+      text: 'POST /orders?page=1&page=2',
+      recordedText: 'POST /orders?page&page',
+      facts: { ...facts, body: { id: 7 } },
+    }),
   })
   const unseen = await ask({ ...question(), operation: httpOperation({ text: 'POST /orders', facts }) })
 
-  expect(seen.parameters).toEqual(['query.page = "1"', 'query.page = "2"', 'body = {"id":7}'])
+  expect(seen.text).toBe('POST /orders?page=1&page=2')
+  expect(seen.parameters).toEqual([
+    'query.page = "1"',
+    'query.page = "2"',
+    'header.x-tenant = "blue"',
+    'body = {"id":7}',
+  ])
   expect(unseen.parameters.at(-1)).toBe('body: not shown')
 })
 
@@ -336,6 +346,44 @@ test('a session that never waited cannot cancel, and an approved one is not canc
   await vote(id, alice, 'approve')
   await cancel(id, asking.session.id)
   expect(await get(id)).toMatchObject({ status: 'approved' })
+})
+
+test('an approval by fewer people, or by others, than policy wants now is not used', async () => {
+  const { ask, vote } = onMemory()
+  const asking = question()
+  const { id } = await ask(asking)
+  await vote(id, alice, 'approve')
+  const again = (review: Partial<Review>) => ask({ ...asking, review: { ...asking.review, ...review } })
+
+  expect(await again({ approvers: ['dba', 'leads'] })).toMatchObject({ id, status: 'approved' })
+  const stronger = await again({ quorum: 2 })
+  expect(stronger).toMatchObject({ status: 'pending', quorum: 2, votes: [] })
+  expect(await again({ quorum: 1 })).toMatchObject({ id: stronger.id })
+  expect(await again({ approvers: ['leads'] })).toMatchObject({ status: 'pending', approvers: ['leads'] })
+})
+
+test('a rejection holds whoever policy would ask now', async () => {
+  const { ask, vote } = onMemory()
+  const asking = question()
+  const { id } = await ask(asking)
+  await vote(id, alice, 'reject')
+
+  const again = await ask({ ...asking, review: { ...asking.review, quorum: 2 } })
+
+  expect(again).toMatchObject({ id, status: 'rejected' })
+})
+
+test('who acts with the token of somebody who asked before votes on neither request', async () => {
+  const { ask, vote } = onMemory()
+  const asking = question()
+  const plain = await ask(asking)
+  await vote(plain.id, bob, 'approve')
+
+  const session = establishedSession({ principal: principal({ actors: ['bob'] }) })
+  const delegated = await ask({ ...asking, session })
+
+  expect(delegated).toMatchObject({ status: 'pending', asker: { actors: ['bob'] } })
+  await expect(vote(delegated.id, bob, 'approve')).rejects.toMatchObject({ code: 'forbidden' })
 })
 
 test('waiting ends with the reason of the signal', async () => {

@@ -22,6 +22,7 @@ describe('a request', () => {
     const gateway = await startGateway({ target: echo })
 
     const response = await gateway.get('/http/shop/orders/7?status=open')
+    await gateway.get('/http/shop/a=b?c=1%26d=2&e')
 
     expect(response.status).toBe(200)
     const seen = (await response.json()) as Echo
@@ -30,8 +31,12 @@ describe('a request', () => {
     expect(seen.headers.host).not.toBe(`127.0.0.1:${gateway.port}`)
     expect(JSON.stringify(seen)).not.toContain(token)
     expect(gateway.operations[0]?.text).toBe('GET /orders/7?status=open')
+    expect(gateway.operations.map(({ recordedText }) => recordedText)).toEqual([
+      'GET /orders/7?status',
+      'GET /a=b?c&e',
+    ])
     expect(response.headers.get('sluice-operation')).toBe(gateway.operations[0]?.id)
-    expect(gateway.outcomes).toMatchObject([{ target: 'shop', outcome: 'completed' }])
+    expect(gateway.outcomes[0]).toMatchObject({ target: 'shop', outcome: 'completed' })
   })
 
   test('is seen by policy in the form that is forwarded', async () => {
@@ -576,11 +581,34 @@ describe('a fingerprint', () => {
     await post('/http/shop/a?b', 'x')
     await post('/http/shop/a', 'x', { 'x-a': '1' })
     await post('/http/shop/a', 'x', { 'content-type': 'text/csv' })
+    await post('/http/shop/a', 'x', { 'x-dry-run': 'true' })
+    await post('/http/shop/a', 'x', { prefer: 'tx=rollback' })
     await gateway.get('/http/shop/a', { method: 'PUT', body: 'x' })
 
     expect(fingerprints[0]).toMatch(/^[0-9a-f]{32}$/)
     expect(fingerprints[1]).toBe(fingerprints[0])
-    expect(new Set(fingerprints).size).toBe(7)
+    expect(new Set(fingerprints).size).toBe(9)
+  })
+
+  test('is the same when only what differs between attempts does', async () => {
+    const fingerprints: string[] = []
+    const ask: Plugin = {
+      name: 'ask',
+      async *handle(context, next) {
+        fingerprints.push(await context.operation.fingerprint())
+        yield* next()
+      },
+    }
+    const gateway = await startGateway({ target: echo, plugins: [ask] })
+
+    await gateway.get('/http/shop/a', { method: 'POST', body: 'x' })
+    await gateway.get('/http/shop/a', {
+      method: 'POST',
+      body: 'x',
+      headers: { prefer: 'wait=60', traceparent: '00-1', 'user-agent': 'other', 'x-request-id': '1' },
+    })
+
+    expect(fingerprints[1]).toBe(fingerprints[0])
   })
 
   test('of a body that is too large cannot be had', async () => {
