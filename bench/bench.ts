@@ -179,13 +179,16 @@ function parseOptions(): Options {
     ? { clients: '1', seconds: '1', rounds: '3' }
     : { clients: '1,8,32', seconds: '2', rounds: '5' }
   const { clients, seconds, rounds } = { ...standard, ...values }
+  const runtime = chosen('runtime', values.runtime, ['node', 'deno'])[0] ?? 'node'
+  if (values.profile && runtime !== 'node')
+    throw new Error('Cannot run benchmark: --profile needs --runtime node')
   return {
     only: chosen('only', values.only, cases),
     paths: chosen('paths', values.paths, pathNames),
     clients: clients.split(',').map((count) => positive('clients', count)),
     seconds: positive('seconds', seconds),
     rounds: positive('rounds', rounds),
-    runtime: chosen('runtime', values.runtime, ['node', 'deno'])[0] ?? 'node',
+    runtime,
     profile: values.profile,
   }
 }
@@ -207,4 +210,9 @@ function positive(option: string, text: string): number {
   return number
 }
 
-await main()
+try {
+  await main()
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 1
+}

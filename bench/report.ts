@@ -36,9 +36,11 @@ export function verdicts(measurement: Measurement): readonly Verdict[] {
 /** How far the baselines moved from round to round: nothing here can be known better than that. */
 export function noise(measurements: readonly Measurement[]): string {
   const spreads = measurements.flatMap(({ samples, baselines }) =>
-    samples.filter(({ subject }) => baselines.includes(subject)).map(({ values }) => spread(values)),
+    samples
+      .filter(({ subject, values }) => baselines.includes(subject) && values.length > 1)
+      .map(({ values }) => spread(values)),
   )
-  if (spreads.length === 0) return 'Nothing to tell the noise by'
+  if (spreads.length === 0) return 'Noise: unknown, no baseline was measured twice'
   const middle = Math.round(median(spreads) * 100)
   const advice = middle > noisyPercent ? ': repeat this on a quieter machine before you believe it' : ''
   return `Noise: the baselines moved by ${middle} % between rounds, at most by ${Math.round(Math.max(...spreads) * 100)} %${advice}`
