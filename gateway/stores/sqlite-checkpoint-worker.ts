@@ -14,7 +14,7 @@ parentPort?.on('message', (path: string) => {
   moveMost.run()
   const { log, checkpointed } = moveMost.get() ?? {}
   // The rest is moved while nobody can write, so that the log begins anew.
-  if (Number(log) - Number(checkpointed) < fewPages) database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+  if (Number(log) - Number(checkpointed) < fewPages) database.exec('PRAGMA wal_checkpoint(RESTART)')
   database.close()
   parentPort?.postMessage('done')
 })

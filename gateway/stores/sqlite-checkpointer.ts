@@ -5,20 +5,19 @@
  * @module
  */
 import { once } from 'node:events'
-import { statSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 
-/** How much the log grows before it is moved. A busy stream's last page is in it many times: rarer is cheaper. */
-const logLimitBytes = 16 * 1024 * 1024
-/** Looking costs a system call. */
-const commitsBetweenLooks = 64
+/** How much is written before the log is moved. A busy stream's last page is in it many times: rarer is cheaper. */
+const logLimitBytes = 64 * 1024 * 1024
+/** What a commit adds to the log besides its events: they end in the middle of pages, and pages have parents. */
+const commitBytes = 8 * 1024
 
 export class SqliteCheckpointer {
   readonly #path: string
   readonly #failed: () => void
   #worker: Worker | undefined
-  #commits = 0
-  #limit = logLimitBytes
+  /** Since the last checkpoint, about: the log's file stays as large as it once was. */
+  #writtenBytes = 0
   /** While it moves, and for ever once it has failed. */
   #moving: Promise<void> | undefined
 
@@ -29,9 +28,11 @@ export class SqliteCheckpointer {
   }
 
   /** Call it after every commit. The first checkpoint starts the thread: most commands never need one. */
-  committed(): void {
-    if (++this.#commits % commitsBetweenLooks !== 0 || this.#moving) return
-    if (this.#logSize() >= this.#limit) this.#moving = this.#move().catch(this.#failed)
+  committed(bytes: number): void {
+    this.#writtenBytes += commitBytes + bytes
+    if (this.#writtenBytes < logLimitBytes || this.#moving) return
+    this.#writtenBytes = 0
+    this.#moving = this.#move().catch(this.#failed)
   }
 
   /** Ends the thread, after the checkpoint that it may be in the middle of. */
@@ -47,12 +48,6 @@ export class SqliteCheckpointer {
     this.#worker.unref()
     this.#worker.postMessage(this.#path)
     await once(this.#worker, 'message')
-    // A reader may have kept it from beginning anew: then asking again at once would not help.
-    this.#limit = this.#logSize() + logLimitBytes
     this.#moving = undefined
-  }
-
-  #logSize(): number {
-    return statSync(`${this.#path}-wal`, { throwIfNoEntry: false })?.size ?? 0
   }
 }

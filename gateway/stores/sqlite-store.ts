@@ -156,7 +156,7 @@ class SqliteStore implements DurableStreamStore {
     try {
       const outcomes = batch.map((append) => this.#write(append))
       commit.run()
-      this.#checkpointer.committed()
+      this.#checkpointer.committed(bytesOf(batch))
       for (const settle of outcomes) settle()
     } catch (cause) {
       this.#positions.clear()
@@ -271,6 +271,13 @@ function prepare(database: DatabaseSync) {
     list: database.prepare('SELECT name FROM streams WHERE folder = ? ORDER BY id DESC LIMIT ?'),
     dataVersion: database.prepare('PRAGMA data_version'),
   }
+}
+
+/** About: what is not ASCII takes more. */
+function bytesOf(batch: readonly Append[]): number {
+  let bytes = 0
+  for (const { events } of batch) for (const event of events) bytes += event.length
+  return bytes
 }
 
 function bodyOf(row: Record<string, unknown>): string {
