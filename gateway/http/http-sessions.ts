@@ -1,4 +1,4 @@
-/** Sessions over a protocol that has none: one token at one target, until it idles or expires. @module */
+/** Sessions over a protocol that has none: one token at one target from one address, until it idles or expires. @module */
 import { createHash } from 'node:crypto'
 import { authenticate, close, open } from '../chain.ts'
 import { Denied } from '../errors.ts'
@@ -36,7 +36,7 @@ interface Held {
 
 export class HttpSessions {
   readonly #options: HttpSessionsOptions
-  /** By digest of token and target, so that no token stays in memory; the least recently used comes first. */
+  /** By digest of token, target and address, so that no token stays in memory; the least recently used comes first. */
   readonly #held = new Map<string, Held>()
 
   constructor(options: HttpSessionsOptions) {
@@ -44,11 +44,14 @@ export class HttpSessions {
   }
 
   /**
-   * Joins the session of this token at this target, or opens one: the plugins are asked once for each.
+   * Joins the session of this token at this target, or opens one: the plugins are asked once for each. Another
+   * address is another session, because policy decides by the address that the session has.
    * @throws Denied `unauthenticated`, `token_expired`, `unavailable`, or what a plugin throws
    */
   async enter(token: string, target: TargetInfo, client: Client): Promise<Visit> {
-    const key = createHash('sha256').update(`${target.name}\0${token}`).digest('base64')
+    const key = createHash('sha256')
+      .update(`${target.name}\0${client.address ?? ''}\0${token}`)
+      .digest('base64')
     const held = this.#held.get(key) ?? this.#open(token, target, client)
     this.#held.delete(key)
     this.#held.set(key, held)

@@ -20,6 +20,8 @@ import type { HttpServices, Peer } from './services.ts'
 
 /** `http` and the target's name. */
 const prefixSegments = 2
+/** Timers of more milliseconds fire at once. */
+const longestTimer = 2 ** 31 - 1
 
 /** Answers one request below `/http/`. */
 export async function proxy(
@@ -47,6 +49,7 @@ class Exchange {
   readonly #stop = () => this.#abort.abort(stopping())
   #target: string | undefined
   #visit: Visit | undefined
+  #expiry: ReturnType<typeof setTimeout> | undefined
   #bytes = 0
 
   constructor(services: HttpServices, request: Request, peer: Peer | undefined) {
@@ -67,6 +70,7 @@ class Exchange {
     const target = await this.#find(requested.segments[prefixSegments - 1] ?? '', token)
     this.#visit = await services.sessions.enter(token, target.info, client(request, this.#peer))
     const { session } = this.#visit
+    this.#endWith(session.principal.expiresAt)
     const asked = withoutPrefix(requested, prefixSegments)
     const operation = await httpOperation(this.#id, session, target, request, asked)
     const result = run(
@@ -83,6 +87,12 @@ class Exchange {
   refuse(denied: Denied): Response {
     this.#end(denied)
     return problem(denied, this.#id)
+  }
+
+  /** What streams or waits for people ends when the token does, as later requests would be refused. */
+  #endWith(expiresAt: number): void {
+    const left = expiresAt - this.#services.now()
+    if (left <= longestTimer) this.#expiry = setTimeout(() => this.#abort.abort(expired()), left)
   }
 
   /** Only those with a token may learn which targets there are. */
@@ -148,6 +158,7 @@ class Exchange {
     const { log, now, observe, stopped } = this.#services
     this.#request.signal.removeEventListener('abort', this.#leave)
     stopped.removeEventListener('abort', this.#stop)
+    clearTimeout(this.#expiry)
     const left = this.#visit?.leave()
     if (left) this.#peer?.waitUntil?.(left)
     const target = this.#target
@@ -162,6 +173,10 @@ class Exchange {
 
 function agentLeft(): Denied {
   return new Denied('cancelled', 'Cannot finish operation: the agent left')
+}
+
+function expired(): Denied {
+  return new Denied('token_expired', 'Cannot finish operation: the token has expired')
 }
 
 function stopping(): Denied {

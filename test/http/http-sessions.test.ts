@@ -17,16 +17,18 @@ describe('requests with one token at one target share a session', () => {
     expect(events).toEqual(['authenticate t', 'open shop'])
   })
 
-  test('another token and another target have their own', async () => {
+  test('another token, another target and another address have their own', async () => {
     const { sessions } = start()
 
     const visits = await Promise.all([
       sessions.enter('t', shop, client),
       sessions.enter('u', shop, client),
       sessions.enter('t', bank, client),
+      sessions.enter('t', shop, { ...client, address: '10.0.0.1' }),
     ])
 
-    expect(new Set(visits.map((visit) => visit.session.id)).size).toBe(3)
+    expect(new Set(visits.map((visit) => visit.session.id)).size).toBe(4)
+    expect(visits.map((visit) => visit.session.client.address)).toContain('10.0.0.1')
   })
 
   test('until it idles', async () => {

@@ -109,6 +109,12 @@ describe('a request', () => {
         'X-Original-URL: /admin',
         'X-Rewrite-URL: /admin',
         'Impersonate-User: admin',
+        'Remote-User: admin',
+        'X-WebAuth-User: admin',
+        'X-Auth-Request-Groups: admins',
+        'SSL-Client-Verify: SUCCESS',
+        'X-Envoy-Original-Path: /admin',
+        'X-Middleware-Subrequest: middleware',
         'Sluice-Operation: forged',
         'X-Kept: yes',
         '',
@@ -512,6 +518,8 @@ describe('a body that policy sees', () => {
     ['{"a":1,"a":2}', 'twice'],
     ['{"a":1,"\\u0061":2}', 'twice'],
     ['[{"b":{"a":":","a":"\\":"}}]', 'twice'],
+    ['{"a":1,"A":2}', 'only in case'],
+    ['{"sum":1,"\u017fum":2}', 'only in case'],
     ['{"a":', 'not JSON'],
     ['\ufeff{}', 'not JSON'],
     ['[9007199254740993]', 'exactly'],
@@ -669,6 +677,43 @@ describe('when an agent leaves', () => {
   })
 })
 
+describe('when a token expires', () => {
+  test('a response that still streams breaks off, and its target hears of it', async () => {
+    const hungUp = Promise.withResolvers<void>()
+    const gateway = await startGateway({
+      target: (_, response) => response.on('close', hungUp.resolve).write('first'),
+      chain: [expiringIn(150)],
+    })
+    const response = await gateway.get('/http/shop')
+
+    await expect(response.text()).rejects.toThrow()
+
+    await hungUp.promise
+    expect(gateway.outcomes).toMatchObject([{ outcome: 'token_expired' }])
+  })
+
+  test('what waits in the chain is refused, and never reaches its target', async () => {
+    const held: Plugin = {
+      name: 'held',
+      async *handle({ signal }, next) {
+        await once(signal, 'abort')
+        yield* next()
+      },
+    }
+    let reached = false
+    const target: RequestListener = (_, response) => {
+      reached = true
+      response.end()
+    }
+    const gateway = await startGateway({ target, chain: [expiringIn(150), held] })
+
+    const response = await gateway.get('/http/shop', { method: 'POST' })
+
+    expect(response.status).toBe(401)
+    expect(reached).toBe(false)
+  })
+})
+
 test('when the gateway stops waiting, running operations end', async () => {
   const stop = new AbortController()
   const gateway = await startGateway({
@@ -686,6 +731,21 @@ const echo: RequestListener = async (request, response) => {
   const { method, url, headers } = request
   response.setHeader('content-type', 'application/json')
   response.end(JSON.stringify({ method, url, headers, body: await textOf(request) }))
+}
+
+/** Lets everybody in and through, for so many milliseconds. */
+function expiringIn(milliseconds: number): Plugin {
+  return {
+    name: 'expiring',
+    async authenticate() {
+      const expiresAt = Date.now() + milliseconds
+      return { subject: 'agent', issuer: 'test', groups: [], claims: {}, actors: [], expiresAt }
+    },
+    handle(context, next) {
+      context.decide({ effect: 'allow', masks: [], reasons: ['test'] })
+      return next()
+    },
+  }
 }
 
 async function textOf(request: IncomingMessage): Promise<string> {
