@@ -47,10 +47,13 @@ const removedFromRequests = new RegExp(
   `^(?:${[
     perConnection,
     'host|expect|authorization|cookie2?',
-    'forwarded|x-forwarded-.*|x-real-ip|x-client-ip|x-cluster-client-ip|true-client-ip|cf-.*|via',
+    'forwarded|x-forwarded.*|x-real-ip|x-client-ip|x-cluster-client-ip|true-client-ip|cf-.*|via',
+    'x-original-forwarded-.*|x-envoy-.*|x-host|x-http-host-override',
     'x-http-method|x-http-method-override|x-method-override',
-    'x-original-(?:url|uri|host|method)|x-rewrite-url',
-    'impersonate-.*|x-remote-.*',
+    'x-original-(?:url|uri|host|method)|x-rewrite-url|x-override-url|x-http-path-override|x-middleware-.*',
+    // What proxies in front say of users and client certificates that they have checked.
+    'impersonate-.*|(?:x-)?remote-.*|x-webauth-.*|x-auth-request-.*|x-authenticated-.*|x-amzn-oidc-.*',
+    'x-goog-(?:authenticated-user|iap)-.*|x-ms-client-principal.*|(?:x-)?ssl-client-.*|(?:x-)?client-cert.*',
     'sluice-.*',
   ].join('|')})$`,
 )

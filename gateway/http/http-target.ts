@@ -33,7 +33,7 @@ export async function* send(
   signal: AbortSignal,
 ): ResultStream {
   const headers = new Headers(operation.headers)
-  if (pathMasks(permit.masks).length > 0) askForMaskable(headers)
+  if (pathMasks(permit.masks).length > 0) askForMaskable(headers, operation.isReadOnly)
   if (target.credential) headers.set(target.credential.header, target.credential.value.reveal())
   const url = baseUrl(target) + operation.requestTarget
   try {

@@ -6,8 +6,9 @@ const depthLimit = 64
 
 /**
  * Parses UTF-8 JSON (RFC 8259).
- * Parsers disagree about duplicate names (RFC 8259, 4), numbers beyond a double, and lone surrogates: where
- * they would, policy might allow one thing and the target do another.
+ * Parsers disagree about duplicate names (RFC 8259, 4), also when only their case differs (Go takes `AMOUNT` for
+ * `amount`), numbers beyond a double, and lone surrogates: where they would, policy might allow one thing and the
+ * target do another.
  *
  * @throws Denied `invalid`
  */
@@ -38,6 +39,10 @@ function countNames(value: unknown, depth: number): number {
   if (typeof value === 'string' && !value.isWellFormed()) throw refused('it holds half of a character')
   if (typeof value !== 'object' || value === null) return 0
   if (Array.isArray(value)) return value.reduce((sum, item) => sum + countNames(item, depth + 1), 0)
+  const spellings = new Set(Object.keys(value).map((name) => name.toUpperCase().toLowerCase()))
+  if (spellings.size < Object.keys(value).length) {
+    throw refused('an object has names that differ only in case')
+  }
   let names = 0
   for (const [name, member] of Object.entries(value)) {
     if (!name.isWellFormed()) throw refused('it holds half of a character')

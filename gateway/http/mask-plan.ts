@@ -24,11 +24,18 @@ export function pathMasks(masks: readonly Mask[]): readonly Mask[] {
   return masks.filter((mask) => mask.kind === 'path')
 }
 
-/** Asks the target for an answer that can be masked: whole, uncompressed, whatever the agent has of it. */
-export function askForMaskable(headers: Headers): void {
+/**
+ * Asks the target for an answer that can be masked: whole, uncompressed, whatever the agent has of it. A read
+ * loses its conditions, by which guesses at hidden bytes could be tested; those of a write keep it from
+ * overwriting, so they stay.
+ */
+export function askForMaskable(headers: Headers, isReadOnly: boolean): void {
   headers.set('accept-encoding', 'identity')
-  for (const name of ['range', 'if-range', 'if-none-match', 'if-modified-since']) headers.delete(name)
+  for (const name of isReadOnly ? [...partial, ...conditions] : partial) headers.delete(name)
 }
+
+const partial = ['range', 'if-range']
+const conditions = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since']
 
 async function* applied(
   result: ResultStream,

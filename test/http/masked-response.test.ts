@@ -64,13 +64,27 @@ describe('a response with masked fields', () => {
         'accept-encoding': 'gzip',
         range: 'bytes=0-1',
         'if-range': '"1"',
+        'if-match': '"1"',
         'if-none-match': '"1"',
         'if-modified-since': new Date(0).toUTCString(),
+        'if-unmodified-since': new Date(0).toUTCString(),
       },
     })
 
     expect(asked).toMatchObject({ 'accept-encoding': 'identity' })
     expect(Object.keys(asked).filter((name) => /range|^if-/.test(name))).toEqual([])
+  })
+
+  test('to a write is asked for under the conditions that the agent set', async () => {
+    let asked: object = {}
+    const gateway = await startMasking((request, response) => {
+      asked = request.headers
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
+    })
+
+    await gateway.get('/http/shop', { method: 'PUT', headers: { 'if-none-match': '*' } })
+
+    expect(asked).toMatchObject({ 'if-none-match': '*' })
   })
 
   test('may be empty', async () => {
