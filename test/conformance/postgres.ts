@@ -255,8 +255,8 @@ print(k.fetchone()[0])
       })
       const [error] = await agent.client.receiveUntilReady()
       const fields = errorFields(error!.body)
-      equal(fields['C'], '42501')
-      match(String(fields['M']), /not today/)
+      equal(fields.C, '42501')
+      match(String(fields.M), /not today/)
       equal((await direct(house, 'SELECT * FROM carts WHERE id = 2')).length, 1)
     },
   },
@@ -287,7 +287,7 @@ print(k.fetchone()[0])
     async run(house, replica) {
       const client = await connect(replica, await house.token('backup-agent', { expiresIn: 2 }))
       const error = await client.receive()
-      equal(errorFields(error.body)['C'], '28000')
+      equal(errorFields(error.body).C, '28000')
     },
   },
   {
@@ -426,7 +426,7 @@ async function held(house: House, replica: Replica, text: string) {
   const client = await wire(house, replica, 'cleanup-agent')
   client.send(serialize.query(text))
   const notice = (await client.receiveUntil('N')).at(-1)
-  const approval = /approval "([^"]+)"/.exec(errorFields(notice!.body)['M'] ?? '')?.[1] ?? ''
+  const approval = /approval "([^"]+)"/.exec(errorFields(notice!.body).M ?? '')?.[1] ?? ''
   return { client, approval, [Symbol.asyncDispose]: async () => client.end() }
 }
 

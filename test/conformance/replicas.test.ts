@@ -96,6 +96,6 @@ async function hold(replica: Replica, text: string): Promise<{ client: WireClien
   const client = await connect(replica)
   client.send(serialize.query(text))
   const notice = (await client.receiveUntil('N')).at(-1)
-  const [, approval = ''] = /approval "([^"]+)"/.exec(errorFields(notice!.body)['M'] ?? '') ?? []
+  const [, approval = ''] = /approval "([^"]+)"/.exec(errorFields(notice!.body).M ?? '') ?? []
   return { client, approval }
 }

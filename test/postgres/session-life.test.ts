@@ -96,7 +96,7 @@ test('a held statement ends when it is cancelled, with the SQLSTATE of a cancell
   client.send(query('ROLLBACK'))
   await client.receiveUntilReady()
 
-  expect(errorFields(received[0]!.body)['C']).toBe('57014')
+  expect(errorFields(received[0]!.body).C).toBe('57014')
   expect(received.at(-1)!.body[0]).toBe('E'.charCodeAt(0))
 })
 
@@ -167,7 +167,7 @@ test('a statement that runs when the token expires may end; then the session doe
   const error = await client.receive()
 
   expect(received.map(({ type }) => type).join('')).toBe('TDCZ')
-  expect(errorFields(error.body)['C']).toBe('28000')
+  expect(errorFields(error.body).C).toBe('28000')
 })
 
 test('a gateway that stops lets a running statement end, tells held and idle agents, and closes every session', async () => {

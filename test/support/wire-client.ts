@@ -132,7 +132,7 @@ export class WireClient {
 /** `42501 permission denied`, and detail and hint when there are any. */
 export function describeError(body: Uint8Array): string {
   const fields = errorFields(body)
-  return [`${fields['C']} ${fields['M']}`, fields['D'], fields['H']].filter(Boolean).join(' | ')
+  return [`${fields.C} ${fields.M}`, fields.D, fields.H].filter(Boolean).join(' | ')
 }
 
 export function errorFields(body: Uint8Array): Record<string, string> {
