@@ -127,13 +127,15 @@ export interface Column {
 
 /**
  * Everything that arrived together: DataRow or CopyData frames, or bytes of a body. A batch, so that a
- * plugin costs per read and not per row. A frame larger than one read is spread over several parts.
+ * plugin costs per read and not per row. Only a very large frame is spread over several parts.
  */
 export interface Data {
   readonly kind: 'data'
   readonly bytes: Uint8Array
   /** Rows that begin in these bytes; 0 for HTTP. */
   readonly count: number
+  /** True when the last frame goes on in the next part. */
+  readonly isPartial?: boolean
 }
 
 /** The result is complete. */

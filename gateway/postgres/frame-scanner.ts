@@ -10,11 +10,17 @@ import { headerBytes, typeBytes } from './frontend.ts'
 export type Scanned =
   /** One whole message. */
   | { readonly kind: 'message'; readonly type: number; readonly frame: Uint8Array }
-  /** DataRow or CopyData frames; the first may have begun, the last may go on, in another run. */
-  | { readonly kind: 'run'; readonly bytes: Uint8Array; readonly count: number }
+  /** DataRow or CopyData frames. Only one that is very large is spread over several runs. */
+  | { readonly kind: 'run'; readonly bytes: Uint8Array; readonly count: number; readonly isPartial: boolean }
 
 /** The largest message other than a row that is collected: descriptions, errors, notifications. */
 export const controlMessageLimit = 16 * 1024 * 1024
+
+/**
+ * Rows up to this size are passed on whole, so that the agent can be told of an error between any two of them;
+ * larger ones as they come, so that they need no memory.
+ */
+export const wholeRowLimit = 64 * 1024
 
 export class FrameScanner {
   #buffer: Uint8Array = new Uint8Array(0)
@@ -59,6 +65,7 @@ export class FrameScanner {
         this.#at = at + size
         return { kind: 'message', type, frame: buffer.subarray(at, at + size) }
       }
+      if (end - at < size && size <= wholeRowLimit) break
       count++
       const taken = Math.min(size, end - at)
       this.#remaining = size - taken
@@ -66,7 +73,7 @@ export class FrameScanner {
     }
     if (at === start) return undefined
     this.#at = at
-    return { kind: 'run', bytes: buffer.subarray(start, at), count }
+    return { kind: 'run', bytes: buffer.subarray(start, at), count, isPartial: this.#remaining > 0 }
   }
 }
 

@@ -85,6 +85,9 @@ const abandonedMilliseconds = 5_000
 /** How soon an expired session looks again whether its last operation has ended. */
 const expiryRetryMilliseconds = 500
 
+/** How long a plugin may take to let go of an operation when its session ends. */
+const windDownMilliseconds = 5_000
+
 const longestTimerMilliseconds = 2 ** 31 - 1
 
 export class PostgresSession {
@@ -139,14 +142,14 @@ export class PostgresSession {
       this.#arrived.resolve()
       await writing
       await this.#outbox.flush()
+      this.#upstream.end()
     } catch (error) {
       await this.#fatal(error)
     } finally {
       clearTimeout(this.#expiry)
-      this.#stop()
       this.#agent.end()
-      this.#upstream.end()
-      writing.catch(() => undefined)
+      this.#upstream.destroy()
+      await this.#windDown(writing)
     }
   }
 
@@ -484,7 +487,7 @@ export class PostgresSession {
     while (exchange.steps.length > 0) {
       const scanned = this.#upstream.poll()
       if (!scanned) return undefined
-      if (scanned.kind === 'run') return { kind: 'data', bytes: scanned.bytes, count: scanned.count }
+      if (scanned.kind === 'run') return { ...scanned, kind: 'data' }
       const part = this.#partOf(exchange, scanned.type, scanned.frame)
       // Its answer is complete even when nobody asks for more of the stream.
       if (exchange.steps.length === 0) exchange.isAnswered = true
@@ -696,12 +699,14 @@ export class PostgresSession {
     const startedAt = now()
     let bytes = 0
     let rows = 0
+    let isInsideFrame = false
     try {
       for (let next = await first; !next.done; next = await stream.next()) {
         const part = next.value
         if (part.kind === 'data') {
           bytes += part.bytes.length
           rows += part.count
+          isInsideFrame = part.isPartial === true
         }
         const slow = this.#outbox.push(encode(part))
         if (slow) await slow
@@ -714,7 +719,12 @@ export class PostgresSession {
       exchange.copying.resolve(false)
       observe({ outcome: exchange.denied?.code ?? 'completed', milliseconds: now() - startedAt, bytes, rows })
     }
-    if (exchange.denied) return this.#answerDenied(exchange, exchange.denied)
+    if (exchange.denied) {
+      // Nothing can be said in the middle of a row.
+      if (isInsideFrame) this.#isOver = true
+      if (isInsideFrame) throw exchange.denied
+      return this.#answerDenied(exchange, exchange.denied)
+    }
     if (!exchange.isAnswered)
       throw new Error('Cannot answer operation: a plugin left part of its result unread')
     this.#complete(exchange)
@@ -734,49 +744,55 @@ export class PostgresSession {
     for (const change of exchange.changes) change.undo()
     const error = errorOf(denied, exchange.operation.id)
     if (!exchange.isSent) return this.#answerRefusal(exchange, error)
-    // The target runs it already, and perhaps what the agent has pipelined behind it: then only the end of
-    // the session keeps the agent from taking a refused operation for done.
-    if (exchange.protocol === 'extended' && !this.#isAloneWithSync()) throw denied
+    // The target runs it already: what it answers is thrown away, and its state made that after an error.
     await this.#discard(exchange)
-    await this.#outbox.push(error)
-    if (exchange.protocol === 'simple') {
-      if (this.#transaction === 'T') await this.#failTransaction()
-      await this.#outbox.push(readyForQuery(this.#transaction))
-      return
+    if (exchange.protocol === 'simple') return this.#answerFailed(error, denied)
+    const next = this.#queue[0]
+    if (exchange.isFailed || !next) {
+      // Either way the target is made to skip the rest of the segment itself.
+      if (!exchange.isFailed) await this.#failSegment(exchange.operation.id)
+      await this.#outbox.push(error)
+      return this.#skip(exchange)
     }
-    if (!exchange.isFailed) {
-      const sync = this.#queue.shift()
-      if (!sync) {
-        // The rest of the segment has not come yet: from now on the target skips it.
-        this.#fail('extended', exchange.operation.id)
-        await this.#upstream.outbox.flush()
-        while ((await this.#nextMessage()).type !== backend.ErrorResponse);
-      } else {
-        let message = await this.#nextMessage()
-        while (message.type !== backend.ReadyForQuery) message = await this.#nextMessage()
-        this.#ready(message.frame, exchange.segment)
-        if (this.#transaction === 'T') await this.#failTransaction()
-        await this.#outbox.push(readyForQuery(this.#transaction))
-        return
-      }
-    }
-    this.#skip(exchange)
+    if (next.kind !== 'forwarded' || next.step !== 'sync') throw denied
+    this.#queue.shift()
+    let message = await this.#nextMessage()
+    while (message.type !== backend.ReadyForQuery) message = await this.#nextMessage()
+    this.#ready(message.frame, exchange.segment)
+    await this.#answerFailed(error, denied)
   }
 
-  #isAloneWithSync(): boolean {
-    const [next, ...others] = this.#queue
-    return others.length === 0 && (!next || (next.kind === 'forwarded' && next.step === 'sync'))
+  /**
+   * Ends a query or segment as an error of the target would have ended it.
+   * @throws Denied when the agent has pipelined more into the transaction that should have failed: that may have
+   * run, and only the end of the session keeps the agent from taking it for done.
+   */
+  async #answerFailed(error: Uint8Array, denied: Denied): Promise<void> {
+    if (this.#transaction === 'T') {
+      if (this.#queue.length > 0) throw denied
+      await this.#failTransaction()
+    }
+    await this.#outbox.push(error)
+    await this.#outbox.push(readyForQuery(this.#transaction))
   }
 
   /** Reads the rest of an answer that the agent must not see. */
   async #discard(exchange: Conducted): Promise<void> {
-    if (exchange.steps.length > 0) {
+    // With more under way, a cancel that comes late would hit the wrong statement.
+    if (exchange.steps.length > 0 && this.#queue.length === 0) {
       await this.#services.cancelUpstream(this.#upstream.key).catch(() => undefined)
     }
     while (exchange.steps.length > 0) {
       if (!this.#nextPart(exchange) && exchange.steps.length > 0) await this.#moreFromTarget()
     }
     if (exchange.ready) this.#ready(exchange.ready, exchange.segment)
+  }
+
+  /** From here on the target skips what the agent sends, up to Sync. */
+  async #failSegment(id: string): Promise<void> {
+    this.#fail('extended', id)
+    await this.#upstream.outbox.flush()
+    while ((await this.#nextMessage()).type !== backend.ErrorResponse);
   }
 
   /** Puts an open transaction into the state that an error leaves it in. */
@@ -795,20 +811,19 @@ export class PostgresSession {
   #skip(failed: Exchange): void {
     for (const change of failed.changes) change.undo()
     if (failed.segment === this.#segment) this.#isSkipping = true
+    const reason = new Denied('cancelled', 'Cannot run operation: an earlier one in the pipeline failed')
     while (this.#queue.length > 0) {
       const next = this.#queue[0] as Exchange
       if (next.kind === 'forwarded' && next.step === 'sync') return
       this.#queue.shift()
       for (const change of next.changes) change.undo()
-      if (next.kind === 'conducted') void this.#skipConducted(next)
+      if (next.kind === 'conducted') void this.#skipConducted(next, reason)
     }
   }
 
   /** Lets the chain see that the operation did not run. */
-  async #skipConducted(exchange: Conducted): Promise<void> {
-    exchange.abort.abort(
-      new Denied('cancelled', 'Cannot run operation: an earlier one in the pipeline failed'),
-    )
+  async #skipConducted(exchange: Conducted, reason: Denied): Promise<void> {
+    exchange.abort.abort(reason)
     exchange.turn.resolve('skip')
     exchange.copying.resolve(false)
     try {
@@ -896,14 +911,19 @@ export class PostgresSession {
     )
   }
 
-  #stop(): void {
-    for (const exchange of [this.#current, ...this.#queue]) {
-      if (exchange?.kind !== 'conducted') continue
-      exchange.abort.abort(new Denied('cancelled', 'Cannot run operation: the session ended'))
-      exchange.turn.resolve('skip')
-      exchange.copying.resolve(false)
-      exchange.dispatched.resolve()
-    }
+  /** Lets every operation that is still in the chain come to its end there: it is recorded, and holds nothing. */
+  async #windDown(writing: Promise<void>): Promise<void> {
+    const reason = new Denied('cancelled', 'Cannot run operation: the session ended')
+    const current = this.#current?.kind === 'conducted' ? this.#current : undefined
+    current?.abort.abort(reason)
+    current?.turn.resolve('skip')
+    const waiting = this.#queue.splice(0)
+    const skipped = waiting.map((next) =>
+      next.kind === 'conducted' ? this.#skipConducted(next, reason) : undefined,
+    )
+    const ended = Promise.allSettled([writing, ...skipped]).then(() => current?.stream?.return())
+    const timeout = new Promise((resolve) => setTimeout(resolve, windDownMilliseconds).unref?.())
+    await Promise.race([ended.catch(() => undefined), timeout])
   }
 
   /** The agent left: nobody waits for a held operation, and a running one gets a moment to end. */

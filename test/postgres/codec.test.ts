@@ -127,7 +127,7 @@ describe('messages of a server', () => {
     const scanner = new FrameScanner()
     scanner.push(chunk)
     const run = scanner.next()
-    expect(run).toMatchObject({ kind: 'run', count: 100 })
+    expect(run).toMatchObject({ kind: 'run', count: 100, isPartial: false })
     expect(run?.kind === 'run' && run.bytes.buffer).toBe(chunk.buffer)
   })
 

@@ -258,19 +258,40 @@ test('a message that nobody knows, or that is malformed, ends the session with 0
 
 test('a plugin that refuses in the middle of a result ends it with an error, and fails the transaction', async () => {
   const client = await connect()
+  const received: Received[] = []
+  const long = 'SELECT generate_series(1, 100000)'
 
-  client.send(
-    query('BEGIN'),
-    query("INSERT INTO notes VALUES (1, 'x')"),
-    query('SELECT generate_series(1, 100000)'),
-    query('COMMIT'),
-    query('SELECT 1'),
-  )
-  const received = await client.receiveUntilReady(5)
+  for (const text of ['BEGIN', "INSERT INTO notes VALUES (1, 'x')", long, 'COMMIT', 'SELECT 1']) {
+    client.send(query(text))
+    received.push(...(await client.receiveUntilReady()))
+  }
+  client.send(query('BEGIN'), query("INSERT INTO notes VALUES (1, 'x')"))
+  received.push(...(await client.receiveUntilReady(2)))
+  client.send(parse({ text: long }), bind({}), execute({}), sync())
+  received.push(...(await client.receiveUntilReady()))
+  client.send(query('COMMIT'))
+  received.push(...(await client.receiveUntilReady()))
 
-  expect(states(received)).toBe('TTEII')
-  expect(codes(received)).toEqual(['54000'])
+  expect(states(received)).toBe('TTEIITTEI')
+  expect(codes(received)).toEqual(['54000', '54000'])
   expect(await rows()).toEqual([])
+})
+
+test('a COMMIT that was pipelined behind a result refused in the middle is never told to have worked', async () => {
+  for (let attempt = 0; attempt < 10; attempt++) {
+    const client = await connect()
+
+    client.send(query('BEGIN'), query('SELECT generate_series(1, 3000)'), query('COMMIT'), query('SELECT 1'))
+    const received: Received[] = []
+    while (states(received).length < 4) {
+      const next = await client.receive().catch(() => undefined)
+      if (!next) break
+      received.push(next)
+    }
+
+    expect(codes(received)[0]).toBe('54000')
+    expect(tags(received)).not.toContain('COMMIT')
+  }
 })
 
 test('the target never sees a denied text, only that something was refused', async () => {
