@@ -7,7 +7,7 @@ import { type Collected, collect, type NamedQuery } from './collect.ts'
 import { changesNothing, isHarmless } from './harmless.ts'
 import { type MaskedColumns, maskedColumns } from './masked-columns.ts'
 import type { Node } from './node.ts'
-import type { Parser } from './parser.ts'
+import { maxTextLength, type Parser } from './parser.ts'
 import type { Scope } from './scope.ts'
 import { nothingMasked, sqlTrace } from './sql-trace.ts'
 import type { Named, SqlTrace, Statement } from './statement.ts'
@@ -271,6 +271,7 @@ class AnalysedStatement implements Statement {
   readonly changesCatalog: boolean
   readonly makesTemporary: boolean
   readonly hasUnknownName: boolean
+  readonly runs: readonly Statement[]
   readonly prepares: readonly Named[]
   readonly opens: readonly Named[]
   readonly forgets: Statement['forgets']
@@ -279,7 +280,7 @@ class AnalysedStatement implements Statement {
   readonly #made: Made
   readonly #context: AnalyserContext
   readonly #traces = new WeakMap<readonly Mask[], SqlTrace>()
-  #recordedText: string | undefined
+  #ownText: string | undefined
 
   constructor(made: Made, context: AnalyserContext) {
     const { text, scope, parts, problem } = made
@@ -296,6 +297,7 @@ class AnalysedStatement implements Statement {
     this.makesTemporary = isUnknown || effects.some((each) => each.makesTemporary)
     this.copyIn = all.some((collected) => collected.copyIn)
     this.hasUnknownName = all.some((collected) => collected.hasUnknownName)
+    this.runs = all.flatMap((collected) => collected.runs)
     this.prepares = parts.flatMap((part) => part.prepares)
     this.opens = parts.flatMap((part) => part.opens)
     this.forgets = all.flatMap((collected) => collected.forgets)
@@ -313,10 +315,21 @@ class AnalysedStatement implements Statement {
   }
 
   get recordedText(): string {
-    this.#recordedText ??= this.#mayHoldSecrets()
+    let text = this.ownText
+    // Of what those run in turn nothing is told: texts that double with every step would fill the memory.
+    for (const { ownText } of new Set(this.runs)) {
+      text += `\n-- runs: ${ownText}`
+      // Longer ones nobody reviews.
+      if (text.length > maxTextLength) break
+    }
+    return text
+  }
+
+  get ownText(): string {
+    this.#ownText ??= this.#mayHoldSecrets()
       ? (this.#context.withoutStrings(this.text) ?? withheld)
       : this.text
-    return this.#recordedText
+    return this.#ownText
   }
 
   under(scope: Scope): Statement {
@@ -357,8 +370,16 @@ class AnalysedStatement implements Statement {
     // What does not parse may be a CREATE ROLE with a misspelt word.
     if (this.#made.problem !== undefined) return true
     if (this.parts.some(({ collected }) => collected.hasSecrets)) return true
-    // Passwords also stand in the bodies of DO and of functions.
-    return /passw/i.test(this.text)
+    const { status, commands, settings, functions, columns } = this.facts
+    // They also stand in the bodies of DO and of functions. Elsewhere the text does not count: with a word in a
+    // comment or an alias an agent could hide what it asks for.
+    if (status !== 'known' || commands.some((command) => haveBodies.has(command)))
+      return passwordLike.test(this.text)
+    return [
+      ...settings,
+      ...functions.map(({ name }) => name),
+      ...columns.filter((column) => !column.startsWith('pg_catalog.')),
+    ].some((name) => passwordLike.test(name))
   }
 }
 
@@ -371,6 +392,11 @@ interface Made {
   readonly problem: string | undefined
   inScope(scope: Scope): AnalysedStatement
 }
+
+const passwordLike = /passw/i
+
+/** Commands that bring code along as a string. */
+const haveBodies = new Set(['do', 'create function', 'create procedure'])
 
 const withheld = '(withheld: it may hold a password)'
 

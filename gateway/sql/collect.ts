@@ -56,7 +56,7 @@ export type Access = 'read' | 'write'
 /** A column as it is named, and what `*` would stand for there. */
 interface Reference {
   readonly fields: readonly string[]
-  readonly from: readonly Relation[]
+  readonly from: ReadonlySet<Relation>
 }
 
 /** What a walk carries downwards. */
@@ -66,7 +66,7 @@ interface Surroundings {
   /** How a relation is used that is named without a rule of its own. */
   readonly access: readonly Access[]
   /** What `*` stands for; complete once the FROM clause has been walked. */
-  readonly from: Relation[]
+  readonly from: Set<Relation>
 }
 
 /** Functions that PostgreSQL's newer grammars read as syntax: in an older server users may have their own. */
@@ -177,7 +177,7 @@ class Collector implements Collected {
         'the session reads string constants or characters in another way than the gateway does',
       )
     }
-    this.#visit(statement, { ctes: new Set(), access: ['read'], from: [] })
+    this.#visit(statement, { ctes: new Set(), access: ['read'], from: new Set() })
     this.#settleColumns()
     this.#settleFunctions()
     if (
@@ -409,7 +409,7 @@ class Collector implements Collected {
   #select(body: Node, around: Surroundings): void {
     if (nodes(body.lockingClause).length > 0) this.hasLocks = true
     if (isNode(body.intoClause)) this.#into(body.intoClause)
-    const inside = { ...this.#with(body, reading(around)), from: [] }
+    const inside: Surroundings = { ...this.#with(body, reading(around)), from: new Set() }
     this.#visit(body.fromClause, inside)
     // What a locking clause names are aliases, not relations.
     this.#children(body, inside, 'withClause', 'intoClause', 'lockingClause', 'fromClause')
@@ -421,7 +421,7 @@ class Collector implements Collected {
     const reads =
       kind !== 'InsertStmt' || body.returningClause !== undefined || body.onConflictClause !== undefined
     const relations = this.#target(target, reads ? ['read', 'write'] : ['write'])
-    const inside = { ...this.#with(body, reading(around)), from: [...relations] }
+    const inside: Surroundings = { ...this.#with(body, reading(around)), from: new Set(relations) }
     for (const name of [
       'excluded',
       'old',
@@ -557,7 +557,7 @@ class Collector implements Collected {
       this.resolutions.set(range, { kind: 'derived' })
       return
     }
-    around.from.push(...this.#target(range, around.access))
+    for (const relation of this.#target(range, around.access)) around.from.add(relation)
   }
 
   /** A relation that no CTE can shadow. @returns what it may be */

@@ -33,6 +33,9 @@ interface Level {
 /** Clauses in which a name may mean an entry of the select list. */
 const sorted = ['sortClause', 'groupClause', 'distinctClause']
 
+/** PostgreSQL's MaxTupleAttributeNumber: no result has more columns, however many stars ask for them. */
+const maxColumns = 1_664
+
 const systemColumns = new Set(['ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid'])
 
 /**
@@ -129,10 +132,15 @@ class Walker {
       for (const target of targets) if (!isStar(target)) this.walk(target, level)
       return []
     }
-    const outputs = targets.map((target) => (purpose === 'shown' ? this.#outputs(target, level) : []))
-    for (const [index, target] of targets.entries())
-      if (outputs[index]?.length === 0) this.walk(target, level)
-    const shown = outputs.flat()
+    const outputs = targets.map((): readonly Output[] => [])
+    const shown: Output[] = []
+    for (const [index, target] of targets.entries()) {
+      const found = purpose === 'shown' ? this.#outputs(target, level) : []
+      if (found.length === 0) this.walk(target, level)
+      outputs[index] = found
+      shown.push(...found)
+      if (shown.length > maxColumns) throw unmaskable(`its result has more than ${maxColumns} columns`)
+    }
     if (shown.length > 0) {
       if (!isPlain) throw unmaskable('DISTINCT, GROUP BY or HAVING beside a masked column')
       this.#refuseOrder(body.sortClause, targets, outputs)

@@ -12,8 +12,12 @@ export interface Statement {
   readonly facts: SqlFacts
   /** True only when running it cannot change the target. */
   readonly isReadOnly: boolean
-  /** Text for recordings: every string constant replaced where the statement may carry a password. */
+  /** Text for recordings and reviewers: {@link ownText}, followed by those of {@link runs}. */
   readonly recordedText: string
+  /** The text, every string constant replaced where the statement may carry a password. */
+  readonly ownText: string
+  /** What EXECUTE and FETCH in it run: the same text means something else when these differ. */
+  readonly runs: readonly Statement[]
   /**
    * Running it may change what the next statement's analysis depends on: wait for its end before analysing
    * the next. True when any of the three `changes…`, `prepares`, `opens` or `forgets` is.

@@ -639,6 +639,8 @@ describe('the recorded text', () => {
     "ALTER ROLE x PASSWORD 'hunter2' nonsense",
     "ALTER ROLE x PASSWORD 'hunter2",
     "SET my.password = 'hunter2'",
+    "SELECT set_config('my.password', 'hunter2', false)",
+    "INSERT INTO accounts (name, password) VALUES ('ada', 'hunter2')",
   ])('never holds the password of %s', (text) => {
     const { recordedText } = analyse(text)
 
@@ -650,5 +652,25 @@ describe('the recorded text', () => {
       "CREATE ROLE x PASSWORD '***' LOGIN",
     )
     expect(analyse("SELECT 'é' FROM orders").recordedText).toBe("SELECT 'é' FROM orders")
+  })
+
+  test.each([
+    "SELECT id FROM orders WHERE note = 'open' /* password */",
+    "SELECT 'open' AS password FROM orders -- passwd",
+    "SELECT rolpassword FROM pg_roles WHERE rolname = 'ada'",
+  ])('hides nothing for the mere word in %s', (text) => {
+    expect(analyse(text).recordedText).toBe(text)
+  })
+
+  test('names what it runs, whose text may be another next time', () => {
+    const [named] = analyse('PREPARE p (int) AS DELETE FROM orders WHERE id > $1').prepares
+    const run = analyse('EXECUTE p(1)', { prepared: () => named?.statement })
+    const fetched = analyse('FETCH c; FETCH c', { cursor: () => analyse('SELECT id FROM orders') })
+
+    expect(run.runs.map(({ text }) => text)).toEqual([named?.statement.text])
+    expect(run.recordedText).toBe(
+      'EXECUTE p(1)\n-- runs: PREPARE p (int) AS DELETE FROM orders WHERE id > $1',
+    )
+    expect(fetched.recordedText).toBe('FETCH c; FETCH c\n-- runs: SELECT id FROM orders')
   })
 })

@@ -81,6 +81,7 @@ const schema = `
   CREATE TABLE other.ledger (id int);
   CREATE TYPE address AS (street text, city text);
   CREATE TABLE places (id int, at address);
+  CREATE TABLE accounts (name text, password text);
 `
 
 export interface Shop {

@@ -372,6 +372,15 @@ describe.each([15, 18] as const)('masks of a PostgreSQL %i', (version) => {
     ])
   })
 
+  test('more masked columns than a result can have are refused before they are counted', async () => {
+    const session = await shop.session()
+    const stars = Array(3_000).fill('*').join()
+    const tables = Array.from({ length: 1_500 }, (_, index) => `customers c${index}`).join()
+
+    await expect(session.run(`SELECT ${stars} FROM ${tables}`)).rejects.toThrow(/more than 1664 columns/)
+    await session.close()
+  })
+
   test('a row description that disagrees with the analysis is refused', async () => {
     const scope = await shop.scope()
     const customers = scope.catalog.relation('public', 'customers')
