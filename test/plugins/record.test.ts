@@ -72,6 +72,22 @@ test('an operation, its decision and its result are recorded, in a chain that is
   expect(await gateway.verify()).toBe(true)
 })
 
+test('statements that share facts and columns are recorded with them, each its own', async () => {
+  const gateway = recording(memoryStore())
+  const { facts } = sqlOperation()
+  const others = { ...facts, commands: ['delete'] }
+  const columns = rows()
+
+  for (const each of [facts, others, facts]) await gateway.run(sqlOperation({ facts: each }), columns)
+  const events = await gateway.end()
+
+  const recorded = events.flatMap((event) => (event.kind === 'operation' ? [event.facts] : []))
+  expect(recorded).toEqual([facts, others, facts])
+  const shapes = events.flatMap((event) => (event.kind === 'result' ? [event.columns] : []))
+  expect(shapes).toEqual(Array(3).fill([{ name: 'value', type: 25, format: 'text' }]))
+  expect(await gateway.verify()).toBe(true)
+})
+
 test('what an inner plugin changes on the way back is what is recorded', async () => {
   const shout: Plugin = {
     name: 'shout',
