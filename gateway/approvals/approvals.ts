@@ -48,8 +48,8 @@ export interface Approvals {
    */
   vote(id: string, voter: Voter, vote: 'approve' | 'reject', comment?: string): Promise<ApprovalRequest>
   get(id: string): Promise<ApprovalRequest | undefined>
-  /** Those asked for last, newest first: at most `limit` (100), only pending ones where asked so. */
-  list(options?: { readonly pending?: boolean; readonly limit?: number }): Promise<readonly ApprovalRequest[]>
+  /** Those asked for last, newest first: at most `limit` (100), and only what the other options leave. */
+  list(options?: ListOptions): Promise<readonly ApprovalRequest[]>
   /** Resolves when it is no longer pending. Rejects with the signal's reason when aborted. */
   wait(id: string, signal: AbortSignal): Promise<ApprovalRequest>
   /** Uses an approved one up. `undefined` when it is not approved (any more): only one caller ever gets it. */
@@ -58,7 +58,16 @@ export interface Approvals {
   cancel(id: string, session: string): Promise<void>
 }
 
+export interface ListOptions {
+  readonly pending?: boolean
+  /** Which ones are wanted; what others asked for does not take their places. */
+  readonly concerning?: (request: ApprovalRequest) => boolean
+  readonly limit?: number
+}
+
 const commentLimit = 1_000
+/** How many of the last requests are looked through for a list. */
+const listDepth = 1_000
 /** How long to wait before looking again while the store is away. */
 const retryMs = 1_000
 const longestTimerMs = 2 ** 31 - 1
@@ -105,12 +114,16 @@ export function approvals({ store, now, log, usableSeconds = 15 * 60 }: Approval
       return (await entries.find(id))?.request
     },
 
-    async list({ pending = false, limit = 100 } = {}) {
-      const ids = await entries.recent(limit)
-      const found = await Promise.all(ids.map((id) => entries.find(id)))
-      return found
-        .flatMap((entry) => (entry ? [entry.request] : []))
-        .filter(({ status }) => !pending || status === 'pending')
+    async list({ pending = false, concerning = () => true, limit = 100 } = {}) {
+      const ids = await entries.recent(listDepth)
+      const wanted: ApprovalRequest[] = []
+      for (let at = 0; at < ids.length && wanted.length < limit; at += limit) {
+        for (const entry of await Promise.all(ids.slice(at, at + limit).map((id) => entries.find(id)))) {
+          if (!entry || (pending && entry.request.status !== 'pending')) continue
+          if (concerning(entry.request)) wanted.push(entry.request)
+        }
+      }
+      return wanted.slice(0, limit)
     },
 
     async wait(id, signal) {

@@ -34,8 +34,8 @@ export function api(services: HttpServices): Api {
 
   api.get('/approvals', async (c) => {
     const pending = c.req.query('status') === 'pending'
-    const requests = await approvals.list({ pending, limit: listLimit })
-    return c.json({ approvals: requests.filter((request) => concerns(request, c.var.principal)) })
+    const concerning = (request: ApprovalRequest) => concerns(request, c.var.principal)
+    return c.json({ approvals: await approvals.list({ pending, concerning, limit: listLimit }) })
   })
   api.get('/approvals/:id', async (c) => c.json(await find(c.req.param('id'), c.var.principal)))
   api.post('/approvals/:id/:vote{approve|reject}', async (c) => {
