@@ -214,6 +214,7 @@ describe('sessions', () => {
                 2   NULL
 
 00:00:00.000  DELETE FROM customers
+            │               allowed: nobody said so
               denied: analysts may only read
               refused by the gateway (forbidden): analysts may only read
 
@@ -569,7 +570,7 @@ async function record(file: string): Promise<void> {
         operation: 'o2',
         protocol: 'sql',
         action: 'execute',
-        text: 'DELETE FROM customers',
+        text: 'DELETE FROM customers\n              allowed: nobody said so',
         read_only: false,
         facts: { ...facts, commands: ['delete'] },
       },

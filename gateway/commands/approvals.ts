@@ -2,6 +2,7 @@ import { Command, Option } from 'commander'
 import { z } from 'zod'
 import { isLoopback } from '../loopback.ts'
 import { nodeFiles } from '../runtime/node-files.ts'
+import { continued } from './continued.ts'
 import { CommandError, type Terminal } from './terminal.ts'
 
 interface GatewayOptions {
@@ -123,11 +124,13 @@ function shown(approval: z.output<typeof approvals>['approvals'][number]): strin
   return [
     `${id}  ${status}, until ${deadline}`,
     `  ${[asker.subject, ...asker.actors].join(', for ')} wants to run at ${target}:`,
-    ...text.split('\n').map((line) => `    ${line}`),
-    ...parameters.map((line) => `    ${line}`),
-    ...(reasons.length > 0 ? [`  because: ${reasons.join('; ')}`] : []),
+    ...continued(`    ${text}`),
+    ...parameters.flatMap((line) => continued(`    ${line}`)),
+    ...(reasons.length > 0 ? continued(`  because: ${reasons.join('; ')}`) : []),
     `  ${quorum} of ${approvers.join(', ')} must approve`,
-    ...votes.map(({ subject, vote, comment }) => `  ${subject}: ${vote}${comment ? `, "${comment}"` : ''}`),
+    ...votes.flatMap(({ subject, vote, comment }) =>
+      continued(`  ${subject}: ${vote}${comment ? `, "${comment}"` : ''}`),
+    ),
     '',
   ]
 }

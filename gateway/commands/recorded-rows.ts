@@ -50,7 +50,7 @@ function valuesOf(row: Buffer): (Buffer | undefined)[] {
 
 function shownAs(value: Buffer | undefined, format: string | undefined): string {
   if (!value) return 'NULL'
-  return short(format === 'binary' ? `\\x${value.toString('hex')}` : value.toString().replaceAll('\n', '⏎'))
+  return short(format === 'binary' ? `\\x${value.toString('hex')}` : value.toString())
 }
 
 function short(text: string): string {

@@ -1,8 +1,13 @@
 import type { RecordedEvent, Verdict } from '../recordings/recording-event.ts'
+import { continued } from './continued.ts'
 import { recordedRows } from './recorded-rows.ts'
 
 /** One event of a recording, told for people; an operation's lines are indented below its text. */
 export function replay(event: RecordedEvent): string[] {
+  return told(event).flatMap(continued)
+}
+
+function told(event: RecordedEvent): string[] {
   switch (event.kind) {
     case 'session-opened': {
       const { principal, target, client } = event
