@@ -34,9 +34,7 @@ const schema = `
 `
 const keysOfStream = 'key >= streams.id << 32 AND key < (streams.id + 1) << 32'
 
-/** While somebody else writes no attempt blocks the event loop. */
-const busyTimeoutMs = 0
-/** Pause between attempts, and how long they go on. */
+/** Pause between attempts while somebody else writes, and how long they go on. */
 const retryMs = 1
 const patienceMs = 900
 /** How often to look for what other processes wrote, while somebody waits for it. */
@@ -83,7 +81,7 @@ class SqliteStore implements DurableStreamStore {
         PRAGMA synchronous = ${synchronous};
         PRAGMA wal_autocheckpoint = 0;
         ${schema}
-        PRAGMA busy_timeout = ${busyTimeoutMs};
+        PRAGMA busy_timeout = 0; -- waiting inside SQLite blocks the event loop
       `)
     } catch (cause) {
       throw new StoreUnavailable(`Cannot open store: SQLite cannot use "${path}"`, { cause })
