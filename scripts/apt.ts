@@ -8,7 +8,9 @@ import { isOnPath } from '../test/support/find-postgres.ts'
 export function aptInstall(packages: readonly string[]): void {
   const install = ['install', '-y', '--no-install-recommends', ...packages]
   if (process.getuid?.() !== 0 || !isOnPath('apt-get')) {
-    throw new Error(`${packages.join(', ')} missing, install with\n\n  sudo apt-get ${install.join(' ')}\n`)
+    throw new Error(
+      `Cannot install ${packages.join(', ')} from here: run\n\n  sudo apt-get ${install.join(' ')}\n`,
+    )
   }
   console.log(
     `Missing on this machine: ${packages.join(', ')}\n$ apt-get update && apt-get ${install.join(' ')}`,

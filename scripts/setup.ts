@@ -37,7 +37,7 @@ function installPackages(): void {
 
   aptInstall(missing)
   const stillMissing = missingPackages()
-  if (stillMissing.length > 0) throw new Error(`${stillMissing.join(', ')} still missing`)
+  if (stillMissing.length > 0) throw new Error(`Cannot run tests: ${stillMissing.join(', ')} still missing`)
 }
 
 function missingPackages(): string[] {

@@ -1,6 +1,6 @@
 /**
  * `npm test`: installs what is missing, then runs every check and every test.
- * Arguments go to vitest (`npm test -- test/chain.test.ts`). The last line holds the counts.
+ * Arguments go to vitest (`npm test -- test/config.test.ts`). The last line holds the counts.
  */
 import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'

@@ -82,7 +82,7 @@ test('without OPA and without Go, the error is the command to run', async () => 
   process.env.PATH = nowhere
   try {
     await expect(findOpa(nowhere)).rejects.toThrow(
-      /put it on the PATH, or let Go build it: golang-go missing.*\s+sudo apt-get install/,
+      /put it on the PATH, or let Go build it: .* golang-go .*\s+sudo apt-get install/,
     )
   } finally {
     process.env.PATH = PATH
