@@ -90,7 +90,7 @@ export async function httpOperation(
 ): Promise<HttpRequestOperation> {
   refuseUnsupported(request)
   const headers = requestHeaders(request.headers)
-  const body = new RequestBody(hasBody(request.headers) ? (request.body ?? undefined) : undefined)
+  const body = new RequestBody(await bodyOf(request))
   const facts: HttpFacts = {
     method: request.method,
     path: requested.path,
@@ -132,14 +132,37 @@ function refuseUnsupported(request: Request): void {
     throw new Denied('unsupported', `Cannot run request: its method is not one of ${[...methods].join(', ')}`)
   }
   // Fetch drops such a body, so what policy allowed would not be what the target gets.
-  if ((request.method === 'GET' || request.method === 'HEAD') && hasBody(request.headers)) {
+  if (isBodiless(request) && announcesBody(request.headers)) {
     throw new Denied('unsupported', `Cannot run request: ${request.method} with a body is not supported`)
   }
 }
 
-/** RFC 9112, 6: only these two headers announce a body. */
-function hasBody(headers: Headers): boolean {
+function isBodiless({ method }: Request): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
+/** RFC 9112, 6: in HTTP/1.1 only these two headers announce a body. */
+function announcesBody(headers: Headers): boolean {
   return headers.has('transfer-encoding') || (headers.get('content-length') ?? '0') !== '0'
+}
+
+/** HTTP/2 needs no header for a body, so where none announces one, it takes a look. */
+async function bodyOf(request: Request): Promise<AsyncIterable<Uint8Array> | undefined> {
+  if (isBodiless(request)) return undefined
+  const { headers, body } = request
+  if (!body || headers.get('content-length') === '0') return undefined
+  if (announcesBody(headers)) return body
+  const chunks = body[Symbol.asyncIterator]()
+  const first = await chunks.next()
+  return first.done ? undefined : resumed(first.value, chunks)
+}
+
+async function* resumed(
+  first: Uint8Array,
+  rest: AsyncIterableIterator<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, void> {
+  yield first
+  yield* rest
 }
 
 function chosenHeaders(headers: Headers, names: readonly string[]): Record<string, string> {

@@ -4,13 +4,13 @@ import { Denied } from '../errors.ts'
 import type { Received } from '../operation.ts'
 
 export class RequestBody implements Received {
-  readonly #source: ReadableStream<Uint8Array> | undefined
+  readonly #source: AsyncIterable<Uint8Array> | undefined
   readonly #hash = createHash('sha256')
   #buffered: Promise<Uint8Array> | undefined
   #bytes = 0
 
   /** `undefined` for a request without a body. */
-  constructor(source: ReadableStream<Uint8Array> | undefined) {
+  constructor(source: AsyncIterable<Uint8Array> | undefined) {
     this.#source = source
   }
 
@@ -53,7 +53,7 @@ export class RequestBody implements Received {
     return Buffer.concat(chunks)
   }
 
-  async *#counted(source: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+  async *#counted(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
     for await (const chunk of source) {
       this.#bytes += chunk.byteLength
       this.#hash.update(chunk)

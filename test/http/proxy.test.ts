@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import type { Decision } from '../../gateway/decision.ts'
 import { Denied } from '../../gateway/errors.ts'
+import { app } from '../../gateway/http/app.ts'
 import { bodyLimit } from '../../gateway/http/http-operation.ts'
 import type { Plugin } from '../../gateway/plugin.ts'
 import { runCommand } from '../support/child.ts'
@@ -139,6 +140,19 @@ describe('a request', () => {
     const received = gateway.operations[0]?.received
     expect(received?.bytes).toBe(3)
     expect(received?.digest()).toBe(createHash('sha256').update('a\0b').digest('hex'))
+  })
+
+  test('with a body that nothing announced arrives as well, as over HTTP/2', async () => {
+    const gateway = await startGateway({ target: echo })
+    const post = async (body: string | null) => {
+      const headers = { authorization: `Bearer ${token}` }
+      const request = new Request(`${gateway.url}/http/shop`, { method: 'POST', headers, body })
+      return ((await (await app(gateway.services).fetch(request)).json()) as Echo).body
+    }
+
+    expect(await post('a body')).toBe('a body')
+    expect(await post(null)).toBe('')
+    expect(gateway.operations.map(({ received }) => received.bytes)).toEqual([6, 0])
   })
 
   test('of curl works, with a body that curl asks to send first', async () => {
