@@ -1,10 +1,10 @@
 /**
  * Remembers what a policy decided, for as long as asking again could not give another answer.
  *
- * Two questions are the same when session, action, text and facts are. Principal, target and client belong
- * to the session. Facts are compared as an object: the parser hands out one for each text and state of the
- * catalog, so a changed catalog makes other facts and a new question. HTTP requests have facts of their own
- * each time; they are not kept.
+ * Two questions of a session are the same when action and facts are, and the text where a rule reads it.
+ * Principal, target and client belong to the session. Facts are compared as an object first: the parser hands out
+ * one for each text and state of the catalog; then, where no rule reads the text, by what they say, so that
+ * statements that differ in their constants alone are decided once. HTTP requests are not kept.
  *
  * @module
  */
@@ -24,39 +24,37 @@ export function isCacheable(reads: Reads): boolean {
   return !['operation.parameters', 'approval', 'now'].some(reads)
 }
 
-interface Entry {
-  readonly text: string
-  readonly decisions: Partial<Record<SqlOperation['action'], Decision>>
-}
+type Decisions = Partial<Record<SqlOperation['action'], Decision>>
 
 export class DecisionCache {
-  readonly #sessions = new WeakMap<EstablishedSession, Map<SqlFacts, Entry>>()
+  readonly #readsText: boolean
+  /** By the facts object, and by what it says. */
+  readonly #sessions = new WeakMap<EstablishedSession, Map<SqlFacts | string, Decisions>>()
 
-  get(session: EstablishedSession, { facts, text, action }: SqlOperation): Decision | undefined {
-    const entry = this.#sessions.get(session)?.get(facts)
-    return entry?.text === text ? entry.decisions[action] : undefined
+  /** @param reads what the policy's rules read */
+  constructor(reads: Reads) {
+    this.#readsText = reads('operation.text')
+  }
+
+  get(session: EstablishedSession, { facts, action }: SqlOperation): Decision | undefined {
+    const known = this.#sessions.get(session)
+    const remembered = known?.get(facts)?.[action]
+    if (remembered || !known || this.#readsText) return remembered
+    return known.get(JSON.stringify(facts))?.[action]
   }
 
   set(session: EstablishedSession, { facts, text, action }: SqlOperation, decision: Decision): void {
     if (text.length > maxTextLength) return
-    const entries = this.#entriesOf(session)
-    const known = entries.get(facts)
-    if (known?.text === text) {
-      known.decisions[action] = decision
-      return
+    const known = this.#sessions.get(session) ?? new Map<SqlFacts | string, Decisions>()
+    this.#sessions.set(session, known)
+    for (const key of this.#readsText ? [facts] : [facts, JSON.stringify(facts)]) {
+      const decisions = known.get(key)
+      if (decisions) decisions[action] = decision
+      else known.set(key, { [action]: decision })
     }
-    if (entries.size >= maxStatements) {
-      const [oldest] = entries.keys()
-      if (oldest) entries.delete(oldest)
+    for (const key of known.keys()) {
+      if (known.size <= maxStatements) break
+      known.delete(key)
     }
-    entries.set(facts, { text, decisions: { [action]: decision } })
-  }
-
-  #entriesOf(session: EstablishedSession): Map<SqlFacts, Entry> {
-    const known = this.#sessions.get(session)
-    if (known) return known
-    const entries = new Map<SqlFacts, Entry>()
-    this.#sessions.set(session, entries)
-    return entries
   }
 }

@@ -107,10 +107,7 @@ function encode(input: Input): ArrayBuffer {
 function isWithin(value: unknown, depth: number): boolean {
   if (typeof value !== 'object' || value === null) return true
   if (depth === 0) return false
-  for (const key in value) {
-    if (!isWithin((value as Record<string, unknown>)[key], depth - 1)) return false
-  }
-  return true
+  return Object.values(value).every((inner) => isWithin(inner, depth - 1))
 }
 
 /**

@@ -68,7 +68,7 @@ function load(bundle: Bundle, now: () => number, observe: PolicyOptions['observe
   const evaluator = new Evaluator(bundle)
   const reads = (part: string) => paths.some((path) => overlaps(path, part))
   const lists = new MaskLists()
-  const cache = isCacheable(reads) && !evaluator.isTimeDependent ? new DecisionCache() : undefined
+  const cache = isCacheable(reads) && !evaluator.isTimeDependent ? new DecisionCache(reads) : undefined
 
   // A policy that cannot answer a plain question would deny everything: better found out before it is active.
   decision(evaluator.evaluate(plainQuestion), revision)

@@ -1,6 +1,6 @@
 /** Cuts an agent's bytes into whole frames, however they were split on the way. @module */
 import { Denied } from '../errors.ts'
-import { headerBytes, lengthBytes, typeBytes } from './frontend.ts'
+import { headerBytes, int32At, lengthBytes, typeBytes } from './frontend.ts'
 
 /**
  * The largest message that is collected before it is read. Statements are limited further by the analysis;
@@ -38,7 +38,7 @@ export class FrameReader {
    */
   next(): Uint8Array | undefined {
     if (this.#buffer.length < headerBytes && !this.#join(headerBytes)) return undefined
-    const length = new DataView(this.#buffer.buffer, this.#buffer.byteOffset).getInt32(typeBytes)
+    const length = int32At(this.#buffer, typeBytes)
     if (length < lengthBytes) throw new Denied('invalid', 'Cannot read message: its length is too small')
     const size = typeBytes + length
     if (size > this.#limit) {

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { backend } from './backend.ts'
-import { headerBytes, typeBytes } from './frontend.ts'
+import { backend, concat } from './backend.ts'
+import { headerBytes, int32At, lengthBytes, typeBytes } from './frontend.ts'
 
 export type Scanned =
   /** One whole message. */
@@ -25,24 +25,38 @@ export const wholeRowLimit = 64 * 1024
 export class FrameScanner {
   #buffer: Uint8Array = new Uint8Array(0)
   #at = 0
+  /** What follows the buffer, when that holds one frame that two reads had cut apart. */
+  #following: Uint8Array | undefined
   /** Bytes that still belong to the row that the last run ended in. */
   #remaining = 0
 
   push(chunk: Uint8Array): void {
-    const left = this.#buffer.length - this.#at
-    if (left === 0) {
-      this.#buffer = chunk
-    } else {
-      const joined = new Uint8Array(left + chunk.length)
-      joined.set(this.#buffer.subarray(this.#at))
-      joined.set(chunk, left)
-      this.#buffer = joined
-    }
+    const left = this.#buffer.subarray(this.#at)
     this.#at = 0
+    if (left.length === 0 && !this.#following) {
+      this.#buffer = chunk
+      return
+    }
+    if (!this.#following) {
+      // Only the frame that was cut apart is joined; what follows it stays where it is.
+      const missing = missingOf(left, chunk)
+      if (missing < chunk.length) {
+        this.#buffer = concat([left, chunk.subarray(0, missing)])
+        this.#following = chunk.subarray(missing)
+        return
+      }
+    }
+    this.#buffer = concat([left, this.#following ?? nothing, chunk])
+    this.#following = undefined
   }
 
   /** @throws Error when the bytes are no PostgreSQL messages */
   next(): Scanned | undefined {
+    if (this.#at === this.#buffer.length && this.#following) {
+      this.#buffer = this.#following
+      this.#following = undefined
+      this.#at = 0
+    }
     const buffer = this.#buffer
     const start = this.#at
     const end = buffer.length
@@ -55,7 +69,7 @@ export class FrameScanner {
     }
     while (this.#remaining === 0 && end - at >= headerBytes) {
       const type = buffer[at] as number
-      const size = typeBytes + lengthAt(buffer, at + typeBytes)
+      const size = sizeAt(buffer, at)
       if (type !== backend.DataRow && type !== backend.CopyData) {
         if (at > start) break
         if (size > controlMessageLimit) {
@@ -77,12 +91,17 @@ export class FrameScanner {
   }
 }
 
-function lengthAt(buffer: Uint8Array, at: number): number {
-  const length =
-    ((buffer[at] as number) << 24) |
-    ((buffer[at + 1] as number) << 16) |
-    ((buffer[at + 2] as number) << 8) |
-    (buffer[at + 3] as number)
-  if (length < 4) throw new Error('Cannot read from target: a message has an impossible length')
-  return length
+const nothing = new Uint8Array(0)
+
+/** How many bytes of the next chunk the frame that `left` begins still needs; all of it while that is unknown. */
+function missingOf(left: Uint8Array, chunk: Uint8Array): number {
+  if (left.length >= headerBytes) return sizeAt(left, 0) - left.length
+  if (left.length + chunk.length < headerBytes) return chunk.length
+  return sizeAt(concat([left, chunk.subarray(0, headerBytes - left.length)]), 0) - left.length
+}
+
+function sizeAt(buffer: Uint8Array, at: number): number {
+  const length = int32At(buffer, at + typeBytes)
+  if (length < lengthBytes) throw new Error('Cannot read from target: a message has an impossible length')
+  return typeBytes + length
 }

@@ -30,6 +30,16 @@ export const typeBytes = 1
 export const lengthBytes = 4 // counts itself, but not the type byte
 export const headerBytes = typeBytes + lengthBytes
 
+/** A length in the protocol's byte order; a view object for each would cost more than the frame. */
+export function int32At(bytes: Uint8Array, at: number): number {
+  return (
+    ((bytes[at] as number) << 24) |
+    ((bytes[at + 1] as number) << 16) |
+    ((bytes[at + 2] as number) << 8) |
+    (bytes[at + 3] as number)
+  )
+}
+
 export interface Parse {
   readonly name: string
   readonly text: string

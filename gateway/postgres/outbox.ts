@@ -5,6 +5,9 @@ import { concat } from './backend.ts'
 /** Bytes collected before they are sent, and held back when the peer does not read. */
 const bufferBytes = 64 * 1024
 
+/** From this size on a piece is worth a write of its own. */
+const largeBytes = 16 * 1024
+
 /** How long collected bytes may wait for more that never comes. */
 const delayMilliseconds = 1
 
@@ -21,6 +24,11 @@ export class Outbox {
   /** Collects; returns a promise only when the peer is slow: await it before collecting more. */
   push(bytes: Uint8Array): Promise<void> | undefined {
     if (bytes.length === 0) return undefined
+    // Joining large pieces costs more than a second write.
+    if (bytes.length >= largeBytes) {
+      this.flush()
+      return this.#socket.write(bytes)
+    }
     this.#parts.push(bytes)
     this.#size += bytes.length
     return this.#size >= bufferBytes ? this.flush() : undefined

@@ -267,17 +267,27 @@ describe(
       )
     })
 
-    test('but not for other facts, actions, texts or sessions, however alike', async () => {
+    test('for statements that differ in what no rule reads: their constants', async () => {
       const { decide } = await deciding('allow if input.operation.facts.commands == []')
-      const first = decide(question)
       const { operation } = question
 
-      expect(decide({ ...question, operation: { ...operation, facts: { ...operation.facts } } })).not.toBe(
-        first,
-      )
+      const other = { ...operation, text: 'SELECT 2', facts: { ...operation.facts } }
+
+      expect(decide({ ...question, operation: other })).toBe(decide(question))
+    })
+
+    test('but not for other facts, actions or sessions, nor for other texts where a rule reads them', async () => {
+      const { decide } = await deciding('allow if input.operation.facts.commands == []')
+      const reading = await deciding('allow if startswith(input.operation.text, "SELECT")')
+      const first = decide(question)
+      const { operation } = question
+      const facts = { ...operation.facts, columns: ['public.a.b'] }
+      const other = { ...operation, text: 'SELECT 2', facts: { ...operation.facts } }
+
+      expect(decide({ ...question, operation: { ...operation, facts } })).not.toBe(first)
       expect(decide({ ...question, operation: { ...operation, action: 'bind' } })).not.toBe(first)
-      expect(decide({ ...question, operation: { ...operation, text: 'SELECT 2' } })).not.toBe(first)
       expect(decide({ ...question, session: { ...question.session } })).not.toBe(first)
+      expect(reading.decide({ ...question, operation: other })).not.toBe(reading.decide(question))
     })
 
     test('but not when rules read what differs between equal statements', async () => {
@@ -310,11 +320,14 @@ describe(
     })
 
     test('for a limited number of statements: the oldest gives way', async () => {
-      const { decide } = await deciding('allow if input.operation.facts.commands == []')
+      const { decide } = await deciding('allow if input.operation.text != ""')
       const { session } = question
       const ask = (operation: typeof question.operation) =>
         decide({ session, operation, approval: undefined })
-      const operations = Array.from({ length: maxStatements + 1 }, () => sqlOperation({}))
+      const operations = Array.from({ length: maxStatements + 1 }, (_, index) => {
+        const operation = sqlOperation({})
+        return { ...operation, facts: { ...operation.facts, columns: [`public.a.${index}`] } }
+      })
 
       const [first, second] = operations.map(ask)
 
