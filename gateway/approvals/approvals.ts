@@ -7,7 +7,7 @@ import type { EstablishedSession, Principal } from '../plugin.ts'
 import { type DurableStreamStore, StoreConflict } from '../stores/durable-stream-store.ts'
 import { type ApprovalEntry, ApprovalLog } from './approval-log.ts'
 import type { ApprovalEvent, ApprovalRequest } from './approval-request.ts'
-import { shownOperation } from './shown-operation.ts'
+import { type Shown, shownOperation } from './shown-operation.ts'
 
 export interface ApprovalsOptions {
   readonly store: DurableStreamStore
@@ -82,7 +82,7 @@ export function approvals({ store, now, log, usableSeconds = 15 * 60 }: Approval
       const fingerprint = await operation.fingerprint()
       const id = await untilWritten(async () => {
         const latest = await entries.latest(fingerprint)
-        if (!latest || !isStanding(latest.request, question)) {
+        if (!latest || !isStanding(latest.request, question, shown)) {
           return await entries.begin(fingerprint, latest, (id) => asked(id, question, shown, fingerprint))
         }
         const { request, waiting } = latest
@@ -168,11 +168,11 @@ export function approvals({ store, now, log, usableSeconds = 15 * 60 }: Approval
   }
 
   /** A request that another one for the same operation would only repeat. */
-  function isStanding(request: ApprovalRequest, question: Question): boolean {
+  function isStanding(request: ApprovalRequest, question: Question, shown: Shown): boolean {
     switch (request.status) {
       case 'pending':
       case 'approved':
-        return answers(request, question)
+        return answers(request, question, shown)
       case 'rejected':
         return now() < Date.parse(request.deadline)
       case 'expired':
@@ -185,7 +185,7 @@ export function approvals({ store, now, log, usableSeconds = 15 * 60 }: Approval
   function asked(
     id: string,
     { operation, session, review, reasons }: Question,
-    shown: ReturnType<typeof shownOperation>,
+    shown: Shown,
     fingerprint: string,
   ): ApprovalEvent {
     const { subject, issuer, actors } = session.principal
@@ -237,17 +237,22 @@ function checkVoter({ id, asker, approvers }: ApprovalRequest, voter: Voter): vo
 }
 
 /**
- * Whether consent to this request is consent to what is asked now: policy may want other people, or more of
- * them, than it did then, and another actor behind the same token would vote on its own request.
+ * Whether consent to this request is consent to what is asked now. `EXECUTE p` may run another statement in
+ * another session, so people must have been shown the same; policy may want other people by now, or more of
+ * them; and another actor behind the same token would have voted on its own request.
  */
-function answers({ asker, approvers, quorum }: ApprovalRequest, { session, review }: Question): boolean {
-  const { actors } = session.principal
+function answers(request: ApprovalRequest, { session, review }: Question, shown: Shown): boolean {
   return (
-    actors.length === asker.actors.length &&
-    actors.every((actor, index) => actor === asker.actors[index]) &&
-    approvers.every((group) => review.approvers.includes(group)) &&
-    quorum >= review.quorum
+    request.text === shown.text &&
+    isSame(request.parameters, shown.parameters) &&
+    isSame(request.asker.actors, session.principal.actors) &&
+    request.approvers.every((group) => review.approvers.includes(group)) &&
+    request.quorum >= review.quorum
   )
+}
+
+function isSame(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((item, index) => item === b[index])
 }
 
 function isSamePerson(a: Pick<Principal, 'subject' | 'issuer'>, b: typeof a): boolean {

@@ -8,11 +8,16 @@ const textLimit = 32 * 1024
 const parameterLimit = 256
 const parameterCount = 64
 
+/** What reviewers see of an operation. */
+export interface Shown {
+  readonly text: string
+  readonly parameters: readonly string[]
+}
+
 /**
- * What reviewers see of an operation.
  * @throws Denied `too_large` when the text cannot be shown whole: what hides at its end would be approved unread
  */
-export function shownOperation(operation: Operation): { text: string; parameters: readonly string[] } {
+export function shownOperation(operation: Operation): Shown {
   // A request's values are for reviewers, though not for recordings.
   const text = operation.kind === 'http' ? operation.text : operation.recordedText
   if (text.length > textLimit) {

@@ -376,6 +376,29 @@ test('an approval by fewer people, or by others, than policy wants now is not us
   expect(await again({ approvers: ['leads'] })).toMatchObject({ status: 'pending', approvers: ['leads'] })
 })
 
+test('consent is to what people were shown: the same words that run something else are asked for anew', async () => {
+  const { ask, vote, wait } = onMemory()
+  const { operation, ...asking } = question()
+  const fingerprint = () => operation.fingerprint()
+  const execute = (runs: string) =>
+    ask({
+      ...asking,
+      session: establishedSession(),
+      operation: sqlOperation({
+        text: 'EXECUTE p',
+        recordedText: `EXECUTE p\n-- runs: ${runs}`,
+        fingerprint,
+      }),
+    })
+  const one = await execute('DELETE FROM carts WHERE id = 1')
+  const all = await execute('DELETE FROM carts')
+
+  await vote(one.id, alice, 'approve')
+
+  expect(await execute('DELETE FROM carts')).toMatchObject({ id: all.id, status: 'pending' })
+  expect(await wait(one.id, never)).toMatchObject({ status: 'approved' })
+})
+
 test('a rejection holds whoever policy would ask now', async () => {
   const { ask, vote } = onMemory()
   const asking = question()
