@@ -13,8 +13,8 @@ const register = 'approvals-asked/all'
 const pageSize = 256
 
 /**
- * The approvals in the store. All requests for one operation share the stream of its fingerprint, so that only
- * one can be open; a request's id says where in the stream it begins.
+ * The approvals in the store. All requests for one subject (an operation, as people are shown it) share a stream,
+ * so that two replicas cannot begin the same one; a request's id says where in the stream it begins.
  *
  * Throws Denied `unavailable` when the store does not answer, StoreConflict when somebody else wrote first.
  */
@@ -28,18 +28,19 @@ export class ApprovalLog {
   }
 
   async find(id: string): Promise<ApprovalEntry | undefined> {
-    const [, fingerprint, offset] = /^([0-9a-f]{32})-(\d{1,9})$/.exec(id) ?? []
-    if (fingerprint === undefined) return undefined
-    const stream = streamOf(fingerprint)
+    const [, subject, offset] = /^([0-9a-f]{32})-(\d{1,9})$/.exec(id) ?? []
+    if (subject === undefined) return undefined
+    const stream = streamOf(subject)
     const events = await this.#readFrom(stream, Number(offset))
-    const next = events.findIndex(({ kind }, index) => index > 0 && kind === 'asked')
-    const state = approvalState(next < 0 ? events : events.slice(0, next), this.#now())
+    // A later request may have begun while this one is still answered: what follows says which one it is about.
+    const own = events.filter((event) => event.id === id)
+    const state = approvalState(own, this.#now())
     return state && { ...state, stream, length: Number(offset) + events.length }
   }
 
-  /** The latest request for an operation. */
-  async latest(fingerprint: string): Promise<ApprovalEntry | undefined> {
-    const [last] = await available(this.#store.read(streamOf(fingerprint), -1, 1))
+  /** The request that was last written to. */
+  async latest(subject: string): Promise<ApprovalEntry | undefined> {
+    const [last] = await available(this.#store.read(streamOf(subject), -1, 1))
     return last === undefined ? undefined : await this.find(eventOf(last).id)
   }
 
@@ -50,15 +51,15 @@ export class ApprovalLog {
 
   /** Begins a request, after the latest one if there is any. @returns its id */
   async begin(
-    fingerprint: string,
+    subject: string,
     latest: ApprovalEntry | undefined,
     asked: (id: string) => ApprovalEvent,
   ): Promise<string> {
     const length = latest?.length ?? 0
-    const id = `${fingerprint}-${length}`
+    const id = `${subject}-${length}`
     // Into the register first: listed and never asked does no harm, asked and never listed would.
     await available(this.#store.append(register, [id]))
-    await available(this.#store.append(streamOf(fingerprint), [JSON.stringify(asked(id))], length))
+    await available(this.#store.append(streamOf(subject), [JSON.stringify(asked(id))], length))
     return id
   }
 
@@ -81,8 +82,8 @@ export class ApprovalLog {
   }
 }
 
-function streamOf(fingerprint: string): string {
-  return `approvals/${fingerprint}`
+function streamOf(subject: string): string {
+  return `approvals/${subject}`
 }
 
 function eventOf(text: string): ApprovalEvent {

@@ -46,7 +46,7 @@ export interface Vote {
   readonly at: string
 }
 
-/** Events of the stream `approvals/<fingerprint>`; a later `asked` begins a new request. */
+/** Events of the stream `approvals/<subject>`; a later `asked` begins a new request. */
 export type ApprovalEvent =
   | ({ readonly kind: 'asked'; readonly session: string; readonly usableSeconds: number } & Asked)
   | { readonly kind: 'joined'; readonly id: string; readonly session: string }

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Approval, Review } from '../decision.ts'
 import { Denied } from '../errors.ts'
@@ -80,10 +81,11 @@ export function approvals({ store, now, log, usableSeconds = 15 * 60 }: Approval
       const { operation, session } = question
       const shown = shownOperation(operation)
       const fingerprint = await operation.fingerprint()
+      const subject = subjectOf(fingerprint, shown, session.principal)
       const id = await untilWritten(async () => {
-        const latest = await entries.latest(fingerprint)
-        if (!latest || !isStanding(latest.request, question, shown)) {
-          return await entries.begin(fingerprint, latest, (id) => asked(id, question, shown, fingerprint))
+        const latest = await entries.latest(subject)
+        if (!latest || !isStanding(latest.request, question.review)) {
+          return await entries.begin(subject, latest, (id) => asked(id, question, shown, fingerprint))
         }
         const { request, waiting } = latest
         if (request.status === 'pending' && !waiting.has(session.id)) {
@@ -168,11 +170,11 @@ export function approvals({ store, now, log, usableSeconds = 15 * 60 }: Approval
   }
 
   /** A request that another one for the same operation would only repeat. */
-  function isStanding(request: ApprovalRequest, question: Question, shown: Shown): boolean {
+  function isStanding(request: ApprovalRequest, review: Review): boolean {
     switch (request.status) {
       case 'pending':
       case 'approved':
-        return answers(request, question, shown)
+        return satisfies(request, review)
       case 'rejected':
         return now() < Date.parse(request.deadline)
       case 'expired':
@@ -237,22 +239,16 @@ function checkVoter({ id, asker, approvers }: ApprovalRequest, voter: Voter): vo
 }
 
 /**
- * Whether consent to this request is consent to what is asked now. `EXECUTE p` may run another statement in
- * another session, so people must have been shown the same; policy may want other people by now, or more of
- * them; and another actor behind the same token would have voted on its own request.
+ * What one consent is for. `EXECUTE p` may run another statement in another session, so what people are shown
+ * belongs to it; and so do the actors behind a token, of whom one might vote on what another asked for.
  */
-function answers(request: ApprovalRequest, { session, review }: Question, shown: Shown): boolean {
-  return (
-    request.text === shown.text &&
-    isSame(request.parameters, shown.parameters) &&
-    isSame(request.asker.actors, session.principal.actors) &&
-    request.approvers.every((group) => review.approvers.includes(group)) &&
-    request.quorum >= review.quorum
-  )
+function subjectOf(fingerprint: string, { text, parameters }: Shown, { actors }: Principal): string {
+  return hash('sha256', JSON.stringify([fingerprint, text, parameters, actors])).slice(0, 32)
 }
 
-function isSame(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((item, index) => item === b[index])
+/** Policy may want other people by now, or more of them, than when this was asked for. */
+function satisfies({ approvers, quorum }: ApprovalRequest, review: Review): boolean {
+  return approvers.every((group) => review.approvers.includes(group)) && quorum >= review.quorum
 }
 
 function isSamePerson(a: Pick<Principal, 'subject' | 'issuer'>, b: typeof a): boolean {

@@ -115,7 +115,7 @@ test('reviewers see who asks for what, why, until when, and with which parameter
   const request = await ask({ ...question(), operation, reasons: ['deletes need a look'] })
 
   expect(request).toEqual({
-    id: `${await operation.fingerprint()}-0`,
+    id: expect.stringMatching(/^[0-9a-f]{32}-0$/),
     status: 'pending',
     fingerprint: await operation.fingerprint(),
     asker: { subject: 'agent-7', issuer: 'https://issuer.example', actors: [] },
@@ -397,6 +397,18 @@ test('consent is to what people were shown: the same words that run something el
 
   expect(await execute('DELETE FROM carts')).toMatchObject({ id: all.id, status: 'pending' })
   expect(await wait(one.id, never)).toMatchObject({ status: 'approved' })
+})
+
+test('a vote counts for the request that it was given to, also when policy has begun another since', async () => {
+  const { ask, vote, get } = onMemory()
+  const asking = question()
+  const one = await ask(asking)
+  const other = await ask({ ...asking, review: { approvers: ['dba'], quorum: 2, timeout: 60 } })
+
+  await vote(one.id, alice, 'approve')
+
+  expect(await get(one.id)).toMatchObject({ status: 'approved' })
+  expect(await get(other.id)).toMatchObject({ status: 'pending', votes: [] })
 })
 
 test('a rejection holds whoever policy would ask now', async () => {
