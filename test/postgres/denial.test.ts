@@ -350,5 +350,5 @@ function tags(received: readonly Received[]): string[] {
 }
 
 function codes(received: readonly Received[]): (string | undefined)[] {
-  return received.flatMap(({ type, body }) => (type === 'E' ? [errorFields(body)['C']] : []))
+  return received.flatMap(({ type, body }) => (type === 'E' ? [errorFields(body).C] : []))
 }
