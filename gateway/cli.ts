@@ -12,8 +12,7 @@ import { tokenCommand } from './commands/token.ts'
 
 const terminal: Terminal = {
   env: process.env,
-  // What agents and databases wrote must not steer the terminal of who reads it.
-  print: (line) => console.log(line.replace(/[\p{Bidi_Control}[\p{Cc}--[\n\t]]]/gv, '\u{fffd}')),
+  print: (line) => console.log(plain(line)),
   onInterrupt(listener) {
     process.on('SIGINT', listener)
     process.on('SIGTERM', listener)
@@ -50,6 +49,11 @@ docs/configuration.md explains the configuration.`,
 try {
   await program.parseAsync()
 } catch (error) {
-  console.error(inWords(error))
+  console.error(plain(inWords(error)))
   process.exitCode = 1
+}
+
+/** What agents and databases wrote must not steer the terminal of who reads it. */
+function plain(text: string): string {
+  return text.replace(/[\p{Bidi_Control}[\p{Cc}--[\n\t]]]/gv, '\u{fffd}')
 }

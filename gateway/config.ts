@@ -114,11 +114,15 @@ function sentences(issue: z.core.$ZodIssue, root: unknown, above: readonly Prope
     const branch = issue.errors.at(typeof valueAt(root, path) === 'object' ? -1 : 0) ?? []
     return branch.flatMap((inner) => sentences(inner, root, path))
   }
-  return [`${quoted(path)} ${issue.message}${got(issue, valueAt(root, path))}`]
+  return [`${quoted(path)} ${issue.message}${got(issue, path, valueAt(root, path))}`]
 }
 
+/** Where people write "X-Api-Key: secret" instead of a name. */
+const nearSecrets = new Set<PropertyKey>(['header', 'policyHeaders'])
+
 /** Says what was found instead, but shows a value only where a number, a choice or a pattern was wanted. */
-function got(issue: z.core.$ZodIssue, value: unknown): string {
+function got(issue: z.core.$ZodIssue, path: readonly PropertyKey[], value: unknown): string {
+  if (path.some((key) => nearSecrets.has(key))) return ''
   if (value === undefined || value === '' || issue.code === 'custom') return ''
   const isScalar = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
   const wantsText =

@@ -20,7 +20,7 @@ export interface RecordOptions {
  * that it sees what all others do.
  *
  * Nothing runs unrecorded: what may write waits until its operation event is durable; what only reads runs
- * meanwhile, but nothing of it is shown before. What came of it follows without holding up the agent.
+ * meanwhile, unless the store is known to be away, and nothing of it is shown before. What came of it follows without holding up the agent.
  */
 export function record({ recorder, resultLimit = 16 * 1024 }: RecordOptions): Plugin {
   const recordings = new Map<string, SessionRecording>()
@@ -50,7 +50,7 @@ export function record({ recorder, resultLimit = 16 * 1024 }: RecordOptions): Pl
       let isDecisionRecorded = false
       let error: Failed | undefined
       try {
-        if (!operation.isReadOnly) await durable
+        if (!operation.isReadOnly || recorder.isStoreAway) await durable
         for await (const part of next()) {
           if (!isRecorded) {
             await durable

@@ -233,7 +233,7 @@ export class PostgresSession {
     await this.#settlePending()
     const prepared = await this.#understand(readQuery(frame), 'simple')
     if (prepared && !this.#isSkipping) {
-      const operation = new StatementOperation(this.#session, 'execute', prepared, [])
+      const operation = this.#operation('execute', prepared, [])
       await this.#conduct({ protocol: 'simple', operation, frames: [frame], steps: ['query'], changes: [] })
     }
     this.#segment++
@@ -333,7 +333,7 @@ export class PostgresSession {
     const pending = this.#pending
     this.#pending = undefined
     const { frames, steps, changes } = pending ?? empty()
-    const operation = new StatementOperation(this.#session, 'execute', portal, portal.parameters)
+    const operation = this.#operation('execute', portal, portal.parameters)
     frames.push(frame)
     steps.push('execute')
     return this.#conduct({ protocol: 'extended', operation, frames, steps, changes, portal: name })
@@ -420,10 +420,18 @@ export class PostgresSession {
     this.#pending = undefined
     const { portal, prepared } = pending
     const operation = portal
-      ? new StatementOperation(this.#session, 'bind', portal.portal, portal.portal.parameters)
-      : new StatementOperation(this.#session, 'prepare', prepared, [])
+      ? this.#operation('bind', portal.portal, portal.portal.parameters)
+      : this.#operation('prepare', prepared, [])
     const { frames, steps, changes } = pending
     await this.#conduct({ protocol: 'extended', operation, frames, steps, changes })
+  }
+
+  #operation(
+    action: StatementOperation['action'],
+    prepared: Prepared,
+    parameters: Portal['parameters'],
+  ): StatementOperation {
+    return new StatementOperation(this.#session, action, prepared, parameters, this.#upstream.parameters)
   }
 
   /** Puts an operation through the chain; the promise, when there is one, resolves once it was sent, or never will be. */
@@ -480,6 +488,9 @@ export class PostgresSession {
       if (part) yield part
       else if (exchange.steps.length > 0) await this.#moreFromTarget()
     }
+    // What only prepares has no result, but an end like everything.
+    if (action !== 'execute' && !exchange.isFailed)
+      yield { kind: 'end', summary: action.toUpperCase(), bytes: nothing }
   }
 
   /** What has arrived of the answer, up to the next part; messages without data go to the agent right away. */

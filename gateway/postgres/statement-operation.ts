@@ -19,14 +19,18 @@ export class StatementOperation implements SqlOperation {
   readonly received = new ReceivedBytes()
   readonly prepared: Prepared
   readonly #session: EstablishedSession
+  /** What the target reports of the session's settings. */
+  readonly #settings: ReadonlyMap<string, string>
 
   constructor(
     session: EstablishedSession,
     action: SqlOperation['action'],
     prepared: Prepared,
     parameters: readonly SqlParameter[],
+    settings: ReadonlyMap<string, string>,
   ) {
     this.#session = session
+    this.#settings = settings
     this.action = action
     this.text = prepared.text
     this.prepared = prepared
@@ -51,8 +55,11 @@ export class StatementOperation implements SqlOperation {
 
   async fingerprint(): Promise<string> {
     const { principal, target } = this.#session
+    const { issuer, subject, actors } = principal
+    // The same text means something else under another DateStyle or TimeZone.
+    const settings = [...this.#settings].filter(([name]) => !meaninglessSettings.has(name)).sort()
     const hash = createHash('sha256')
-    hash.update(JSON.stringify([principal.issuer, principal.subject, target.name, this.text]))
+    hash.update(JSON.stringify([issuer, subject, actors, target.name, this.text, settings]))
     for (const { format, value } of this.parameters) {
       hash.update(`\0${format} ${value?.length ?? 'null'}\0`)
       if (value) hash.update(value)
@@ -70,3 +77,6 @@ export class StatementOperation implements SqlOperation {
 }
 
 const fingerprintCharacters = 32
+
+/** Reported settings that change no statement's meaning, and differ between replicas of a target. */
+const meaninglessSettings = new Set(['application_name', 'in_hot_standby', 'server_version'])

@@ -18,6 +18,8 @@ export interface RecorderOptions {
 export interface Recorder {
   /** Begins a recording. That the session was opened is durable soon, and before anything else is. */
   open(session: EstablishedSession): SessionRecording
+  /** True while the store did not answer the last time: then reads, too, wait for it before they run. */
+  readonly isStoreAway: boolean
   /** Records that a session was refused, in the stream of the day. It never fails: a refusal stands anyway. */
   refused(session: Session, denial: Denied): void
 }
@@ -34,14 +36,23 @@ export function recorder(options: RecorderOptions): Recorder {
   const { store, now, log } = options
   const sealer = new Sealer(options.signer)
   let refusals = { day: '', count: 0 }
+  let isStoreAway = false
+  const answered = (isThere: boolean): void => {
+    isStoreAway = !isThere
+  }
 
   return {
+    get isStoreAway() {
+      return isStoreAway
+    },
     open(session) {
-      const recording = new SessionRecording(session.id, { store, now, log, sealer })
+      const recording = new SessionRecording(session.id, { store, now, log, sealer, answered })
       recording.note(opened(session))
       return recording
     },
     refused(session, denial) {
+      // Whoever is throttled has been refused, and recorded, before.
+      if (denial.code === 'throttled') return
       const event = refused(session, denial, new Date(now()).toISOString())
       const day = event.at.slice(0, 10)
       refusals = { day, count: refusals.day === day ? refusals.count + 1 : 1 }

@@ -9,6 +9,8 @@ export interface RecordingOptions {
   readonly sealer: Sealer
   readonly now: () => number
   readonly log: Log
+  /** Hears whether the store answered. */
+  readonly answered: (isThere: boolean) => void
 }
 
 /** The stream of a session's recording. */
@@ -81,7 +83,9 @@ export class SessionRecording {
       if (this.#isClosed) throw new Error('Cannot append to recording: it is closed')
       if (this.#isDoubtful) await this.#compare()
       await this.#write(events, at)
+      this.#options.answered(true)
     } catch (cause) {
+      if (!this.#isClosed) this.#options.answered(false)
       this.#isDoubtful = true
       throw new Denied('unrecordable', 'Cannot record operation: the store does not answer', { cause })
     }

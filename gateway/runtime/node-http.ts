@@ -24,8 +24,8 @@ export const serveHttp: ServeHttp = async ({ app, host, port, tls }) => {
       errorHandler: (cause) => problem(new Denied('invalid', 'Cannot read request', { cause })),
     },
   )
-  // Headers have to arrive within a minute (`headersTimeout`); bodies may take as long as they like.
-  const options = { requestTimeout: 0 }
+  // Headers have to arrive within a minute; bodies may take as long as they like.
+  const options = { headersTimeout: 60_000, requestTimeout: 0 }
   const server = tls
     ? createTlsServer({ ...options, cert: tls.certificate, key: tls.key }, listener)
     : createServer(options, listener)

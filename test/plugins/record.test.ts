@@ -10,7 +10,7 @@ import { recorder } from '../../gateway/recordings/recorder.ts'
 import type { RecordedEvent } from '../../gateway/recordings/recording-event.ts'
 import { generatePrivateKey, signer } from '../../gateway/recordings/signer.ts'
 import { verify } from '../../gateway/recordings/verify.ts'
-import type { DurableStreamStore } from '../../gateway/stores/durable-stream-store.ts'
+import { type DurableStreamStore, StoreUnavailable } from '../../gateway/stores/durable-stream-store.ts'
 import { memoryStore } from '../../gateway/stores/memory-store.ts'
 import { redisStore } from '../../gateway/stores/redis-store.ts'
 import { record } from '../../plugins/record.ts'
@@ -375,6 +375,25 @@ test('while Redis is gone operations are refused within a second, and nothing ru
   await store.close()
 }, 20_000)
 
+test('while the store is known to be away, reads do not reach the target either', async () => {
+  const lost = () => Promise.reject(new StoreUnavailable('gone'))
+  const gateway = recording({ ...memoryStore(), append: lost, read: lost })
+  let runs = 0
+  const target: Target = async function* () {
+    runs++
+    yield* rows('row')
+  }
+  const read = () => Array.fromAsync(gateway.startAt(target, sqlOperation({ isReadOnly: true })))
+
+  // The first one finds out.
+  await expect(read()).rejects.toMatchObject({ code: 'unrecordable' })
+  const found = runs
+  await expect(read()).rejects.toMatchObject({ code: 'unrecordable' })
+
+  expect(found).toBeLessThanOrEqual(1)
+  expect(runs).toBe(found)
+})
+
 test('a result that could not be recorded when Redis went away is recorded when it is back', async () => {
   const store = redisStore({ url: redis.url })
   const gateway = recording(store)
@@ -416,6 +435,7 @@ test('whoever keeps guessing cannot fill the store with refusals', async () => {
   for (let attempt = 0; attempt < 10_100; attempt++) refused(session, denial)
   today += 24 * 60 * 60 * 1_000
   refused(session, denial)
+  refused(session, new Denied('throttled', 'Cannot open session: too many attempts'))
 
   expect(await store.read('refusals/1970-01-01', 0, 20_000)).toHaveLength(10_000)
   expect(await store.read('refusals/1970-01-02', 0, 20_000)).toHaveLength(1)

@@ -144,6 +144,25 @@ test('a running statement is cancelled by the key of its session, and by no othe
   expect((await client.receiveUntilReady()).map(({ type }) => type).join('')).toBe('TDCZ')
 })
 
+test('an approval for a text does not hold in a session whose settings give it another meaning', async () => {
+  const seen: string[] = []
+  async function* handle({ operation }: Context, next: Next) {
+    if (operation.text.includes('05/11/2024')) seen.push(await operation.fingerprint())
+    yield* next()
+  }
+  const client = await connect(await start({ plugins: [{ name: 'watch', handle }] }))
+  const text = "SELECT '05/11/2024'::date"
+
+  for (const one of [text, text, "SET datestyle = 'ISO, DMY'", text, "SET timezone = 'Asia/Tokyo'", text]) {
+    client.send(query(one))
+    await client.receiveUntilReady()
+  }
+
+  const [first, again, ...others] = seen
+  expect(again).toBe(first)
+  expect(new Set([first, ...others]).size).toBe(3)
+})
+
 test('an idle session is told when its token expires, and ended', async () => {
   const client = await connect(await start({ expiresAt: Date.now() + 1_000 }))
 
