@@ -49,6 +49,8 @@ export class Conducted {
   /** What to send once it is permitted. */
   readonly frames: readonly Uint8Array[]
   readonly steps: Step[]
+  /** A Query after messages of the extended protocol, without a Sync between. */
+  readonly isUnsynced: boolean
   readonly abort = new AbortController()
   /** Resolves when it was sent to the target, or never will be. */
   readonly dispatched = Promise.withResolvers<void>()
@@ -56,6 +58,8 @@ export class Conducted {
   readonly turn = Promise.withResolvers<'go' | 'skip'>()
   /** Resolves to whether the target asks for COPY data. */
   readonly copying = Promise.withResolvers<boolean>()
+  /** How many of {@link changes} the target has made. */
+  confirmed = 0
   isSent = false
   /** The target has answered all of it. */
   isAnswered = false
@@ -69,7 +73,9 @@ export class Conducted {
   first: Promise<IteratorResult<Part, void>> | undefined
 
   constructor(
-    options: Pick<Conducted, 'segment' | 'changes' | 'protocol' | 'operation' | 'frames' | 'steps'>,
+    options: Pick<Conducted, 'segment' | 'changes' | 'protocol' | 'operation' | 'frames' | 'steps'> & {
+      readonly isUnsynced?: boolean
+    },
   ) {
     this.segment = options.segment
     this.changes = options.changes
@@ -77,5 +83,6 @@ export class Conducted {
     this.operation = options.operation
     this.frames = options.frames
     this.steps = options.steps
+    this.isUnsynced = options.isUnsynced ?? false
   }
 }

@@ -43,6 +43,8 @@ export function int32At(bytes: Uint8Array, at: number): number {
 export interface Parse {
   readonly name: string
   readonly text: string
+  /** OIDs of the parameters' types; 0 and what is missing are left to the target. */
+  readonly types: readonly number[]
 }
 
 export interface Bind {
@@ -72,18 +74,17 @@ export function readQuery(frame: Uint8Array): string {
 
 export function readParse(frame: Uint8Array): Parse {
   const reader = new Reader(frame)
-  const name = reader.string()
+  const name = reader.name()
   const text = reader.string()
-  const types = reader.count()
-  reader.skip(types * 4)
+  const types = Array.from({ length: reader.count() }, () => reader.int32())
   reader.end()
-  return { name, text }
+  return { name, text, types }
 }
 
 export function readBind(frame: Uint8Array): Bind {
   const reader = new Reader(frame)
-  const portal = reader.string()
-  const statement = reader.string()
+  const portal = reader.name()
+  const statement = reader.name()
   const formats = readFormats(reader)
   const count = reader.count()
   if (formats.length > 1 && formats.length !== count)
@@ -104,7 +105,7 @@ export function readBind(frame: Uint8Array): Bind {
 export function readDescribe(frame: Uint8Array): Describe {
   const reader = new Reader(frame)
   const kind = reader.byte()
-  const name = reader.string()
+  const name = reader.name()
   reader.end()
   if (kind === 0x53) return { what: 'statement', name }
   if (kind === 0x50) return { what: 'portal', name }
@@ -113,10 +114,15 @@ export function readDescribe(frame: Uint8Array): Describe {
 
 export function readExecute(frame: Uint8Array): Execute {
   const reader = new Reader(frame)
-  const portal = reader.string()
+  const portal = reader.name()
   const maximumRows = reader.int32()
   reader.end()
   return { portal, maximumRows }
+}
+
+/** For Sync and Flush: to one that is malformed the target answers with an error, unlike to any other. */
+export function readEmpty(frame: Uint8Array): void {
+  new Reader(frame).end()
 }
 
 /** The messages that the gateway itself sends to a target. */
@@ -153,6 +159,9 @@ function readFormats(reader: Reader): number[] {
   }
   return formats
 }
+
+/** PostgreSQL's NAMEDATALEN - 1. It cuts longer names of statements and portals, so that two become one. */
+const maxNameBytes = 63
 
 function malformed(what: string): Denied {
   return new Denied('invalid', `Cannot read message: ${what}`)
@@ -202,10 +211,6 @@ class Reader {
     return this.#bytes.subarray(this.#at - length, this.#at)
   }
 
-  skip(length: number): void {
-    this.bytes(length)
-  }
-
   string(): string {
     const end = this.#bytes.indexOf(0, this.#at)
     if (end === -1) throw malformed('a string has no end')
@@ -216,6 +221,13 @@ class Reader {
     } catch (cause) {
       throw new Denied('invalid', 'Cannot read message: a string is not valid UTF-8', { cause })
     }
+  }
+
+  name(): string {
+    const start = this.#at
+    const name = this.string()
+    if (this.#at - 1 - start > maxNameBytes) throw malformed(`a name is longer than ${maxNameBytes} bytes`)
+    return name
   }
 
   end(): void {

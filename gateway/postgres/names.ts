@@ -12,6 +12,8 @@ import type { Statement } from '../sql/statement.ts'
 export interface Prepared {
   readonly text: string
   readonly statement: Statement
+  /** What Parse said of its parameters' types: with others the same text and values may mean something else. */
+  readonly types: readonly number[]
   readonly catalog: Catalog
   /** Of the session's scope. */
   readonly version: number
@@ -24,14 +26,19 @@ export interface Portal extends Prepared {
 }
 
 interface Entry<T> {
-  readonly value: T
+  /** `undefined`: the name was closed. */
+  readonly value: T | undefined
   /** Which run of messages up to a Sync it was made in. */
   readonly segment: number
-  isConfirmed: boolean
+  /** What the name stood for before, until this is confirmed. */
+  previous: Entry<T> | undefined
+  state: 'believed' | 'confirmed' | 'undone'
 }
 
 export interface Change {
+  /** The target has done it. */
   confirm(): void
+  /** The target has not done it, unless it was confirmed before. */
   undo(): void
 }
 
@@ -48,47 +55,52 @@ export class Names<T> {
    */
   isUncertain(name: string, segment: number): boolean {
     const entry = this.#entries.get(name)
-    return entry !== undefined && !entry.isConfirmed && entry.segment !== segment
+    return entry?.state === 'believed' && entry.segment !== segment
   }
 
   set(name: string, value: T, segment: number): Change {
-    const previous = this.#entries.get(name)
-    const entry: Entry<T> = { value, segment, isConfirmed: false }
-    this.#entries.set(name, entry)
-    return {
-      confirm: () => {
-        entry.isConfirmed = true
-      },
-      undo: () => {
-        if (this.#entries.get(name) !== entry) return
-        // The target keeps a named statement when a second Parse of it fails; of an unnamed one it may keep
-        // either, so nothing is known of it.
-        if (previous && name !== '') this.#entries.set(name, previous)
-        else this.#entries.delete(name)
-      },
-    }
+    return this.#change(name, value, segment)
   }
 
-  /** `undefined` means all. */
-  delete(name: string | undefined): Change {
-    if (name === undefined) {
-      this.#entries.clear()
-      return { confirm: () => undefined, undo: () => undefined }
-    }
-    const previous = this.#entries.get(name)
-    this.#entries.delete(name)
-    return {
-      confirm: () => undefined,
-      undo: () => {
-        if (previous && !this.#entries.has(name)) this.#entries.set(name, previous)
-      },
-    }
+  close(name: string, segment: number): Change {
+    return this.#change(name, undefined, segment)
+  }
+
+  /** What the target has forgotten, or may have; `undefined` means all. */
+  forget(name: string | undefined): void {
+    if (name === undefined) this.#entries.clear()
+    else this.#entries.delete(name)
   }
 
   /** Forgets what was made up to a segment: portals end with their transaction. */
   deleteUntil(segment: number): void {
     for (const [name, entry] of this.#entries) {
       if (entry.segment <= segment) this.#entries.delete(name)
+    }
+  }
+
+  #change(name: string, value: T | undefined, segment: number): Change {
+    const entry: Entry<T> = { value, segment, previous: this.#entries.get(name), state: 'believed' }
+    this.#entries.set(name, entry)
+    return {
+      confirm: () => {
+        if (entry.state !== 'believed') return
+        entry.state = 'confirmed'
+        entry.previous = undefined
+        if (value === undefined && this.#entries.get(name) === entry) this.#entries.delete(name)
+      },
+      undo: () => {
+        if (entry.state !== 'believed') return
+        entry.state = 'undone'
+        if (this.#entries.get(name) !== entry) return
+        // What stood there before may have been undone meanwhile: only what the target may still have comes back.
+        let standing = entry.previous
+        while (standing?.state === 'undone') standing = standing.previous
+        // The target keeps a named statement when a second Parse of it fails; of an unnamed one it may keep
+        // either, so nothing is known of it.
+        if (standing && name !== '') this.#entries.set(name, standing)
+        else this.#entries.delete(name)
+      },
     }
   }
 }

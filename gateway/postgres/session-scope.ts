@@ -7,7 +7,7 @@ import type { Catalog } from '../sql/catalog.ts'
 import type { CatalogReader } from '../sql/catalog-reader.ts'
 import type { Scope } from '../sql/scope.ts'
 import type { Statement } from '../sql/statement.ts'
-import { type Change, Names, type Portal, type Prepared } from './names.ts'
+import { Names, type Portal, type Prepared } from './names.ts'
 
 /** How a session understands statements. */
 export interface Analysis {
@@ -89,9 +89,9 @@ export class SessionScope {
     if (!statement.isBarrier) return
     this.#version++
     // Whether a PREPARE in a text that failed has run is unknown, and so is then what its name stands for.
-    for (const { name } of statement.prepares) this.statements.delete(name)
-    for (const { name } of statement.opens) this.portals.delete(name)
-    for (const { kind, name } of statement.forgets) this.#namesOf(kind).delete(name)
+    for (const { name } of statement.prepares) this.statements.forget(name)
+    for (const { name } of statement.opens) this.portals.forget(name)
+    for (const { kind, name } of statement.forgets) this.#namesOf(kind).forget(name)
     if (isFailed) return
     for (const { name, statement: named } of statement.prepares) {
       this.statements.set(name, { ...prepared, statement: named }, segment).confirm()
@@ -137,10 +137,11 @@ export class SessionScope {
     const text = typeof what === 'string' ? what : what.text
     const statement =
       typeof what === 'string' ? this.#analysis.analyse(text, scope) : what.statement.under(scope)
-    return { text, statement, version, catalog, isUncertain }
+    const types = typeof what === 'string' ? [] : what.types
+    return { text, statement, types, version, catalog, isUncertain }
   }
 
-  #namesOf(kind: 'prepared' | 'cursor'): { delete(name: string | undefined): Change } {
+  #namesOf(kind: 'prepared' | 'cursor'): { forget(name: string | undefined): void } {
     return kind === 'prepared' ? this.statements : this.portals
   }
 }

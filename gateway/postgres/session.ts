@@ -45,6 +45,7 @@ import {
   query,
   readBind,
   readDescribe,
+  readEmpty,
   readExecute,
   readParse,
   readQuery,
@@ -104,8 +105,12 @@ export class PostgresSession {
   #pending: Pending | undefined
   /** The COPY FROM STDIN that waits for the agent's data. */
   #copyIn: Conducted | undefined
+  /** A simple query with a COPY FROM STDIN, until it is answered. */
+  #simpleCopy: Conducted | undefined
   /** The target ignores what the reader reads, up to the next Sync. */
   #isSkipping = false
+  /** Messages of the extended protocol were read, and no Sync since. */
+  #isSegmentOpen = false
 
   // What the writer knows.
   readonly #queue: Exchange[] = []
@@ -120,6 +125,8 @@ export class PostgresSession {
   #expiry: ReturnType<typeof setTimeout> | undefined
   /** The target has said goodbye itself. */
   #isOver = false
+  /** Why the target's answers can no longer be told apart. */
+  #lost: Error | undefined
 
   constructor(agent: Socket, upstream: Upstream, session: EstablishedSession, services: SessionServices) {
     this.#agent = agent
@@ -200,7 +207,11 @@ export class PostgresSession {
   /** Deals with one message; returns a promise only when the next one has to wait. */
   #handle(frame: Uint8Array): Promise<void> | undefined {
     const type = frame[0]
+    if (type === frontend.Sync || type === frontend.Flush) readEmpty(frame)
+    if (this.#simpleCopy && !duringCopy.has(type) && !this.#simpleCopy.isAnswered)
+      return this.#afterCopy(frame)
     if (this.#isSkipping && type !== frontend.Sync) return undefined
+    if (ofSegment.has(type)) this.#isSegmentOpen = true
     switch (type) {
       case frontend.Query:
         return this.#query(frame)
@@ -230,22 +241,36 @@ export class PostgresSession {
   }
 
   async #query(frame: Uint8Array): Promise<void> {
+    const isUnsynced = this.#isSegmentOpen
     await this.#settlePending()
+    // When what it follows fails, the target skips this too, up to a Sync.
+    if (isUnsynced) await this.#settled()
+    if (this.#isSkipping) return
     const prepared = await this.#understand(readQuery(frame), 'simple')
     if (prepared && !this.#isSkipping) {
       const operation = this.#operation('execute', prepared, [])
-      await this.#conduct({ protocol: 'simple', operation, frames: [frame], steps: ['query'], changes: [] })
+      const frames = [frame]
+      await this.#conduct({
+        protocol: 'simple',
+        operation,
+        frames,
+        steps: ['query'],
+        changes: [],
+        isUnsynced,
+      })
     }
     this.#segment++
+    this.#isSegmentOpen = false
   }
 
   async #parse(frame: Uint8Array): Promise<void> {
     await this.#settlePending()
-    const { name, text } = readParse(frame)
+    const { name, text, types } = readParse(frame)
     const { statements } = this.#scope
     if (name !== '' && statements.isUncertain(name, this.#segment)) await this.#settled()
-    const prepared = await this.#understand(text, 'extended')
-    if (!prepared || this.#isSkipping) return
+    const understood = await this.#understand(text, 'extended')
+    if (!understood || this.#isSkipping) return
+    const prepared: Prepared = { ...understood, types }
     const changes = [statements.set(name, prepared, this.#segment)]
     this.#pending = {
       statement: name,
@@ -344,7 +369,7 @@ export class PostgresSession {
     const { what, name } = readDescribe(frame)
     const names = what === 'portal' ? this.#scope.portals : this.#scope.statements
     if (names.isUncertain(name, this.#segment)) await this.#settled()
-    if (!this.#isSkipping) await this.#forward(frame, 'close', [names.delete(name)])
+    if (!this.#isSkipping) await this.#forward(frame, 'close', [names.close(name, this.#segment)])
   }
 
   #sync(frame: Uint8Array): Promise<void> | undefined {
@@ -365,6 +390,7 @@ export class PostgresSession {
     const sending = this.#send(frame, 'sync', [])
     this.#segment++
     this.#isSkipping = false
+    this.#isSegmentOpen = false
     return sending
   }
 
@@ -375,11 +401,21 @@ export class PostgresSession {
   }
 
   /** The fast path names a function by number and runs it unseen. */
-  async #functionCall(): Promise<void> {
-    await this.#settlePending()
+  #functionCall(): undefined {
+    // Had a message before it failed, the target would skip what stands in for this one.
+    if (this.#isSegmentOpen)
+      throw new Denied('invalid', 'Cannot read message: a Sync must come before FunctionCall')
     const message = 'Cannot call function: the fast-path protocol is not supported'
     this.#refuse('simple', errorOf(new Denied('unsupported', message, { hint: 'Call it with SELECT.' })))
     this.#segment++
+  }
+
+  /** Whatever came while the target takes COPY data would be lost, and its answer be missing. */
+  async #afterCopy(frame: Uint8Array): Promise<void> {
+    if (frame[0] === frontend.Sync) throw new Denied('invalid', 'Cannot read message: a Sync is no COPY data')
+    await this.#settled()
+    this.#simpleCopy = undefined
+    await this.#handle(frame)
   }
 
   async #copy(frame: Uint8Array): Promise<void> {
@@ -468,6 +504,7 @@ export class PostgresSession {
     if (action === 'execute') {
       this.#scope.sent(statement, exchange.segment)
       this.#copyIn = statement.copyIn ? exchange : undefined
+      if (exchange.protocol === 'simple') this.#simpleCopy = this.#copyIn
     }
     const execute = exchange.frames.length - 1
     for (const [index, frame] of exchange.frames.entries()) {
@@ -509,6 +546,7 @@ export class PostgresSession {
 
   #partOf(exchange: Conducted, type: number, frame: Uint8Array): Part | undefined {
     const { steps } = exchange
+    if (steps[0] === undefined || !fits(type, steps[0])) throw this.#misunderstood()
     switch (type) {
       case backend.NoticeResponse:
         return { kind: 'notice', message: readErrorFields(frame).get('M') ?? '', bytes: frame }
@@ -518,6 +556,8 @@ export class PostgresSession {
       case backend.ParseComplete:
       case backend.BindComplete:
         steps.shift()
+        // What was parsed stays, also when its Bind or Execute fails.
+        exchange.changes[exchange.confirmed++]?.confirm()
         break
       case backend.NoData:
         if (steps.shift() !== 'hidden describe') break
@@ -544,6 +584,8 @@ export class PostgresSession {
         steps.shift()
         return { kind: 'end', summary: 'SUSPENDED', bytes: frame }
       case backend.ErrorResponse: {
+        // Whether the target skips now or is ready, this error does not tell.
+        if (exchange.isUnsynced) throw this.#misunderstood()
         exchange.isFailed = true
         if (exchange.protocol === 'extended') steps.length = 0
         const fields = readErrorFields(frame)
@@ -551,6 +593,7 @@ export class PostgresSession {
         return { kind: 'failure', code: fields.get('C') ?? '', message: fields.get('M') ?? '', bytes: frame }
       }
       case backend.ReadyForQuery:
+        if (exchange.protocol === 'extended') throw this.#misunderstood()
         // The agent may go on when it sees this: the chain must have let go of the result before.
         steps.length = 0
         exchange.ready = frame
@@ -558,6 +601,12 @@ export class PostgresSession {
     }
     this.#outbox.push(frame)
     return undefined
+  }
+
+  /** Questions and answers no longer belong together: whatever came next could be taken for something else. */
+  #misunderstood(): Error {
+    this.#lost ??= new Error('Cannot read from target: its answer does not belong to the question')
+    return this.#lost
   }
 
   #columnsOf(frame: Uint8Array): readonly Column[] {
@@ -657,6 +706,7 @@ export class PostgresSession {
     let steps = exchange.step === 'describe statement' ? 2 : 1
     while (steps > 0) {
       const { type, frame } = await this.#nextMessage()
+      if (!fits(type, exchange.step)) throw this.#misunderstood()
       switch (type) {
         case backend.NoticeResponse:
         case backend.NotificationResponse:
@@ -730,6 +780,7 @@ export class PostgresSession {
       exchange.copying.resolve(false)
       observe({ outcome: exchange.denied?.code ?? 'completed', milliseconds: now() - startedAt, bytes, rows })
     }
+    if (this.#lost) throw this.#lost
     if (exchange.denied) {
       // Nothing can be said in the middle of a row.
       if (isInsideFrame) this.#isOver = true
@@ -830,6 +881,8 @@ export class PostgresSession {
       for (const change of next.changes) change.undo()
       if (next.kind === 'conducted') void this.#skipConducted(next, reason)
     }
+    // Whoever waits for room has more to be skipped.
+    this.#room?.resolve()
   }
 
   /** Lets the chain see that the operation did not run. */
@@ -852,7 +905,12 @@ export class PostgresSession {
       if (scanned.kind === 'run')
         throw new Error('Cannot read from target: it sent rows that nobody asked for')
       if (scanned.type === backend.ParameterStatus) this.#noteParameter(scanned.frame)
-      if (scanned.type === backend.ErrorResponse) this.#isOver = true
+      if (scanned.type === backend.ErrorResponse) {
+        if (readErrorFields(scanned.frame).get('V') !== 'FATAL') throw this.#misunderstood()
+        this.#isOver = true
+      } else if (!anytime.has(scanned.type)) {
+        throw this.#misunderstood()
+      }
       await this.#outbox.push(scanned.frame)
       scanned = this.#upstream.poll()
     }
@@ -909,6 +967,8 @@ export class PostgresSession {
   async #makeRoom(): Promise<void> {
     await this.#upstream.outbox.push(flush())
     await this.#upstream.outbox.flush()
+    // It may have been made meanwhile.
+    if (this.#queue.length < pipelineLimit) return
     this.#room ??= Promise.withResolvers()
     await this.#room.promise
     this.#room = undefined
@@ -984,6 +1044,8 @@ interface Conducting {
   readonly frames: readonly Uint8Array[]
   readonly steps: Step[]
   readonly changes: readonly Change[]
+  /** A Query after messages of the extended protocol, without a Sync between. */
+  readonly isUnsynced?: boolean
   /** The portal that is executed. */
   readonly portal?: string
 }
@@ -1001,6 +1063,46 @@ interface Pending {
 
 function empty(): Pick<Pending, 'frames' | 'steps' | 'changes'> {
   return { frames: [], steps: [], changes: [] }
+}
+
+/** Messages after which an error makes the target skip up to a Sync. */
+const ofSegment: ReadonlySet<number | undefined> = new Set([
+  ...[frontend.Parse, frontend.Bind, frontend.Describe, frontend.Execute, frontend.Close, frontend.Flush],
+])
+
+const duringCopy: ReadonlySet<number | undefined> = new Set([
+  ...[frontend.CopyData, frontend.CopyDone, frontend.CopyFail, frontend.Flush],
+])
+
+/** Messages that a target may send at any time. */
+const anytime: ReadonlySet<number> = new Set([
+  backend.NoticeResponse,
+  backend.NotificationResponse,
+  backend.ParameterStatus,
+])
+
+const descriptions = [backend.RowDescription, backend.NoData]
+
+const results = [
+  ...[backend.CommandComplete, backend.EmptyQueryResponse],
+  ...[backend.CopyInResponse, backend.CopyOutResponse, backend.CopyBothResponse, backend.CopyDone],
+]
+
+/** What a target may answer to each message, besides an error. */
+const answers: Readonly<Record<Step, readonly number[]>> = {
+  parse: [backend.ParseComplete],
+  bind: [backend.BindComplete],
+  close: [backend.CloseComplete],
+  'describe statement': [backend.ParameterDescription, ...descriptions],
+  'describe portal': descriptions,
+  'hidden describe': descriptions,
+  execute: [...results, backend.PortalSuspended],
+  query: [...results, backend.RowDescription, backend.ReadyForQuery],
+  sync: [backend.ReadyForQuery],
+}
+
+function fits(type: number, step: Step): boolean {
+  return type === backend.ErrorResponse || anytime.has(type) || answers[step].includes(type)
 }
 
 const nothing = new Uint8Array(0)

@@ -59,7 +59,10 @@ export class StatementOperation implements SqlOperation {
     // The same text means something else under another DateStyle or TimeZone.
     const settings = [...this.#settings].filter(([name]) => !meaninglessSettings.has(name)).sort()
     const hash = createHash('sha256')
-    hash.update(JSON.stringify([issuer, subject, actors, target.name, this.text, settings]))
+    const { types, statement } = this.prepared
+    // EXECUTE means what was prepared under the name.
+    const runs = statement.runs.map(({ text }) => text)
+    hash.update(JSON.stringify([issuer, subject, actors, target.name, this.text, runs, types, settings]))
     for (const { format, value } of this.parameters) {
       hash.update(`\0${format} ${value?.length ?? 'null'}\0`)
       if (value) hash.update(value)

@@ -82,7 +82,7 @@ describe('frames of an agent', () => {
   test('are understood, and never read beyond their end', () => {
     const [query, parse, bind, describePortal, execute] = frames([capture])
     expect(readQuery(query!)).toBe("SELECT 1; SELECT 'ü'")
-    expect(readParse(parse!)).toEqual({ name: 's1', text: 'SELECT $1::int' })
+    expect(readParse(parse!)).toEqual({ name: 's1', text: 'SELECT $1::int', types: [23] })
     expect(readBind(bind!)).toMatchObject({ portal: 'p', statement: 's1' })
     expect(
       readBind(bind!).parameters.map(({ format, value }) => [format, value && Array.from(value)]),
