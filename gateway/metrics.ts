@@ -57,6 +57,7 @@ export function metrics(): Metrics {
     labelNames: ['target'],
     registers,
   })
+  const returned = new Map<string, Record<'bytes' | 'rows', Counter.Internal>>()
   const sessions = new Gauge({
     name: 'sluice_sessions_open',
     help: 'Sessions that are open now.',
@@ -82,8 +83,10 @@ export function metrics(): Metrics {
       decisions.observe({ effect }, milliseconds / 1000)
     },
     returned(target, byteCount, rowCount) {
-      bytes.inc({ target }, byteCount)
-      if (rowCount > 0) rows.inc({ target }, rowCount)
+      const known = returned.get(target) ?? { bytes: bytes.labels(target), rows: rows.labels(target) }
+      returned.set(target, known)
+      known.bytes.inc(byteCount)
+      known.rows.inc(rowCount)
     },
     sessions(protocol, change) {
       sessions.inc({ protocol }, change)
