@@ -1,3 +1,4 @@
+import { nextTick } from 'node:process'
 import { Denied } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { DurableStreamStore } from '../stores/durable-stream-store.ts'
@@ -82,7 +83,10 @@ export class SessionRecording {
     try {
       if (this.#isClosed) throw new Error('Cannot append to recording: it is closed')
       if (this.#isDoubtful) await this.#compare()
-      await this.#write(events, at)
+      const notes = this.#notes
+      this.#notes = []
+      await sent()
+      await this.#write(notes, events, at)
       this.#options.answered(true)
     } catch (cause) {
       if (!this.#isClosed) this.#options.answered(false)
@@ -123,10 +127,8 @@ export class SessionRecording {
     }
   }
 
-  async #write(asked: readonly RecordingEvent[], at: number): Promise<void> {
-    const notes = this.#notes
+  async #write(notes: readonly Note[], asked: readonly RecordingEvent[], at: number): Promise<void> {
     if (notes.length + asked.length === 0) return
-    this.#notes = []
     const length = this.#end.head.count
     const texts: string[] = []
     for (const note of notes) texts.push(this.#seal(note.event, note.at))
@@ -186,6 +188,14 @@ export class SessionRecording {
       if (!this.#isClosed) this.#timer ??= setTimeout(this.#flush, retryMs)
     })
   }
+}
+
+/**
+ * Resolves when what was begun along with the recording has been sent: a read is on its way to its target while
+ * its event is sealed and stored.
+ */
+function sent(): Promise<void> {
+  return new Promise((resolve) => nextTick(resolve))
 }
 
 function counted(counts: Counts, event: RecordingEvent): Counts {
