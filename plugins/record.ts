@@ -38,10 +38,7 @@ export function record({ recorder, resultLimit = 16 * 1024 }: RecordOptions): Pl
     async *handle(context, next) {
       const { operation } = context
       const recording = recordingOf(context.session)
-      const asked = operationAsked(operation)
-      // A Bind runs nothing, and the execution that follows repeats all that it says: only its failure is news.
-      const isNews = operation.action !== 'bind'
-      const durable = isNews ? recording.append(asked) : Promise.resolve()
+      const durable = recording.append(operationAsked(operation))
       durable.catch(() => {
         // It is awaited below; until then it must not count as unhandled.
       })
@@ -66,6 +63,8 @@ export function record({ recorder, resultLimit = 16 * 1024 }: RecordOptions): Pl
           }
           yield part
         }
+        await durable
+        isRecorded = true
       } catch (thrown) {
         await durable
         isRecorded = true
@@ -74,8 +73,7 @@ export function record({ recorder, resultLimit = 16 * 1024 }: RecordOptions): Pl
         throw thrown
       } finally {
         // An operation whose first event could not be recorded did not run: there is nothing to tell.
-        if (isRecorded && (isNews || error)) {
-          if (!isNews) recording.note(asked)
+        if (isRecorded) {
           tell(recording, context, result, isDecisionRecorded)
           if (error) recording.note(error)
         }

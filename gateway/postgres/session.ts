@@ -170,7 +170,7 @@ export class PostgresSession {
     }
   }
 
-  /** Lets go of a statement that is held: the gateway stops, and whoever approves it answers another session. */
+  /** Lets go of a statement that is held: the gateway stops, or the token has expired. */
   release(reason: Denied): void {
     this.#unsent()?.abort.abort(reason)
   }
@@ -1014,12 +1014,15 @@ export class PostgresSession {
   /** Ends the session with its token. A running operation may end; the auth plugin refuses the next one. */
   #expire(): void {
     const left = this.#session.principal.expiresAt - this.#services.now()
+    const denied = new Denied('token_expired', 'Cannot continue session: the token has expired')
+    // Nobody's consent makes up for a token that has run out meanwhile.
+    if (left <= 0) this.release(denied)
     if (left > 0 || !this.isIdle) {
       const wait = Math.min(Math.max(left, expiryRetryMilliseconds), longestTimerMilliseconds)
       this.#expiry = setTimeout(() => this.#expire(), wait)
       return
     }
-    void this.terminate(new Denied('token_expired', 'Cannot continue session: the token has expired'))
+    void this.terminate(denied)
   }
 
   async #fatal(error: unknown): Promise<void> {

@@ -310,18 +310,16 @@ test('a long text is cut, and its length and digest say what it was', async () =
   })
 })
 
-test('a Bind is recorded only when it is refused', async () => {
-  const deny: Decision = { effect: 'deny', reasons: ['not these values'] }
-  const [quiet, refused] = [recording(memoryStore()), recording(memoryStore(), [], deny)]
+test('a Bind that is decided on its own is recorded: FETCH may run it without an Execute', async () => {
+  const gateway = recording(memoryStore())
 
-  await quiet.run(sqlOperation({ action: 'bind' }), [])
-  await expect(refused.run(sqlOperation({ action: 'bind' }), [])).rejects.toThrow(Denied)
+  await gateway.run(sqlOperation({ action: 'bind', parameters: [{ format: 'text', value: bytesOf('7') }] }), [
+    { kind: 'end', summary: 'BIND' },
+  ])
 
-  expect((await quiet.end()).map(({ kind }) => kind)).toEqual(['session-opened', 'session-closed'])
-  expect((await refused.end()).slice(1, -1).map(({ kind }) => kind)).toEqual([
-    'operation',
-    'decision',
-    'error',
+  expect((await gateway.end()).slice(1, -1)).toMatchObject([
+    { kind: 'operation', action: 'bind', parameters: { count: 1 } },
+    { kind: 'result', summary: ['BIND'] },
   ])
 })
 
@@ -537,4 +535,8 @@ function sha256(text: string): string {
 
 function base64(text: string): string {
   return Buffer.from(text).toString('base64')
+}
+
+function bytesOf(text: string): Uint8Array {
+  return new TextEncoder().encode(text)
 }

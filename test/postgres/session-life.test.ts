@@ -176,6 +176,18 @@ test('an idle session is told when its token expires, and ended', async () => {
   await expect(client.receive()).rejects.toThrow(/closed/)
 })
 
+test('a held statement ends with its token, and never runs', async () => {
+  const gate = holding('slow')
+  const client = await connect(await start({ plugins: [gate.plugin], expiresAt: Date.now() + 2_000 }))
+
+  client.send(query("SELECT 'slow'"))
+  await client.receiveUntil('N')
+  const [error] = await client.receiveUntil('E')
+
+  expect(errorFields(error!.body)).toMatchObject({ S: 'ERROR', C: '28000' })
+  expect(await gate.ended).toMatch(/token has expired/)
+})
+
 test('a statement that runs when the token expires may end; then the session does', async () => {
   // Long enough to log in and to begin the statement, whatever else this machine does.
   const lifetimeMs = 3_000
