@@ -179,6 +179,13 @@ test_nobody_reads_statistics_sessions_or_passwords if {
 	}
 }
 
+test_nobody_reads_what_others_have_run_wherever_the_extension_is if {
+	denied("no agent may read monitoring.pg_stat_statements") with input as sql("backup", {
+		"commands": ["select"],
+		"relations": [{"schema": "monitoring", "name": "pg_stat_statements", "kind": "view", "access": ["read"]}],
+	})
+}
+
 # ── What nobody may do ───────────────────────────────────────────────────────────────────────────
 
 test_what_is_not_understood_is_denied_with_the_problem if {

@@ -140,3 +140,6 @@ is_revealing(relation) if {
 	relation.schema == "pg_catalog"
 	regex.match(`^pg_(stat(s|_|istic$|istic_ext_data)|authid|shadow|user_mapping|largeobject|hba|ident|file)`, relation.name)
 }
+
+# An extension's view, in whatever schema it was created.
+is_revealing(relation) if relation.name == "pg_stat_statements"
