@@ -7,9 +7,10 @@
  *
  * @module
  */
+
+import { concat } from '../concat.ts'
 import type { Mask } from '../decision.ts'
 import { Denied } from '../errors.ts'
-import { concat } from './concat.ts'
 import { follow, type Step } from './path-pattern.ts'
 
 /** A masked string of more bytes becomes null. */

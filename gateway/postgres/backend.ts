@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { concat } from '../concat.ts'
 import type { Column } from '../operation.ts'
 import { headerBytes } from './frontend.ts'
 
@@ -140,20 +141,6 @@ export function message(type: number, body: Uint8Array): Uint8Array {
   new DataView(frame.buffer).setInt32(1, 4 + body.length)
   frame.set(body, headerBytes)
   return frame
-}
-
-export function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const [only] = parts
-  if (parts.length === 1 && only) return only
-  let size = 0
-  for (const part of parts) size += part.length
-  const joined = new Uint8Array(size)
-  let at = 0
-  for (const part of parts) {
-    joined.set(part, at)
-    at += part.length
-  }
-  return joined
 }
 
 export function text(value: string): Uint8Array {

@@ -6,19 +6,13 @@
  */
 import { randomBytes } from 'node:crypto'
 import { authenticate, close, open } from '../chain.ts'
+import { concat } from '../concat.ts'
 import { asDenied, Denied, denials } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Address, Listener, Network, Socket } from '../network.ts'
 import type { EstablishedSession, Plugin, Session } from '../plugin.ts'
 import { uuid } from '../uuid.ts'
-import {
-  authenticationOk,
-  backendKeyData,
-  concat,
-  errorResponse,
-  parameterStatus,
-  readyForQuery,
-} from './backend.ts'
+import { authenticationOk, backendKeyData, errorResponse, parameterStatus, readyForQuery } from './backend.ts'
 import type { PostgresTarget } from './postgres-target.ts'
 import { type OperationEnd, PostgresSession } from './session.ts'
 import type { Analysis } from './session-scope.ts'

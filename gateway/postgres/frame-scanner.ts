@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { backend, concat } from './backend.ts'
+import { concat } from '../concat.ts'
+import { backend } from './backend.ts'
 import { headerBytes, int32At, lengthBytes, typeBytes } from './frontend.ts'
 
 export type Scanned =

@@ -1,6 +1,7 @@
 /** Collects bytes for a socket, so that what belongs together leaves together. @module */
+
+import { concat } from '../concat.ts'
 import type { Socket } from '../network.ts'
-import { concat } from './backend.ts'
 
 /** Bytes collected before they are sent, and held back when the peer does not read. */
 const bufferBytes = 64 * 1024

@@ -4,10 +4,12 @@
  *
  * @module
  */
+
+import { concat } from '../concat.ts'
 import { Denied } from '../errors.ts'
 import { isLoopback } from '../loopback.ts'
 import type { ServerTls, Socket } from '../network.ts'
-import { authenticationCleartextPassword, concat, negotiateProtocolVersion } from './backend.ts'
+import { authenticationCleartextPassword, negotiateProtocolVersion } from './backend.ts'
 import { FrameReader } from './frame-reader.ts'
 import { frontend, readPassword } from './frontend.ts'
 import { cancelRequestCode, sslRequestCode } from './upstream.ts'

@@ -5,16 +5,10 @@
  * @module
  */
 import { serialize } from 'pg-protocol'
+import { concat } from '../concat.ts'
 import { Denied } from '../errors.ts'
 import type { Address, Network, Socket } from '../network.ts'
-import {
-  backend,
-  concat,
-  int32,
-  readErrorFields,
-  readParameterStatus,
-  readTransactionStatus,
-} from './backend.ts'
+import { backend, int32, readErrorFields, readParameterStatus, readTransactionStatus } from './backend.ts'
 import { FrameScanner, type Scanned } from './frame-scanner.ts'
 import { headerBytes } from './frontend.ts'
 import { Outbox } from './outbox.ts'

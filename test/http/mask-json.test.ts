@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { concat } from '../../gateway/concat.ts'
 import type { Mask } from '../../gateway/decision.ts'
 import { Denied } from '../../gateway/errors.ts'
-import { concat } from '../../gateway/http/concat.ts'
 import { depthLimit, JsonMasker, nameLimit, numberLimit, stringLimit } from '../../gateway/http/mask-json.ts'
 import { pathPatterns } from '../../gateway/http/path-pattern.ts'
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { serialize } from 'pg-protocol'
 import { describe, expect, test } from 'vitest'
+import { concat } from '../../gateway/concat.ts'
 import {
   backend,
-  concat,
   errorResponse,
   message,
   readErrorFields,

@@ -1,6 +1,7 @@
 import { serialize } from 'pg-protocol'
+import { concat } from '../../gateway/concat.ts'
 import type { Socket } from '../../gateway/network.ts'
-import { concat, int32, readErrorFields } from '../../gateway/postgres/backend.ts'
+import { int32, readErrorFields } from '../../gateway/postgres/backend.ts'
 import { FrameReader } from '../../gateway/postgres/frame-reader.ts'
 import { headerBytes } from '../../gateway/postgres/frontend.ts'
 import { Scram } from '../../gateway/postgres/scram.ts'
