@@ -1,3 +1,4 @@
+import { nextTick } from 'node:process'
 import type { Approval } from '../gateway/decision.ts'
 import { asDenied } from '../gateway/errors.ts'
 import type { Failure } from '../gateway/operation.ts'
@@ -74,8 +75,11 @@ export function record({ recorder, resultLimit = 16 * 1024 }: RecordOptions): Pl
       } finally {
         // An operation whose first event could not be recorded did not run: there is nothing to tell.
         if (isRecorded) {
-          tell(recording, context, result, isDecisionRecorded)
-          if (error) recording.note(error)
+          // The agent's last part leaves first.
+          nextTick(() => {
+            tell(recording, context, result, isDecisionRecorded)
+            if (error) recording.note(error)
+          })
         }
       }
     },

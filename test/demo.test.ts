@@ -1,7 +1,7 @@
 /** The demo is the first thing that a newcomer runs: every scene of its tour must come out as it says. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -91,11 +91,34 @@ describe.each([
     }
   })
 
+  test.runIf(clients === 'psql and curl')('README shows what the tour prints', async () => {
+    const readme = await readFile(join(root, 'README.md'), 'utf8')
+    const shown = [...readme.matchAll(/^```console\n(.*?)^```/gms)].flatMap(([, block = '']) => lines(block))
+    const printed = new Set(lines(output))
+
+    expect(shown.length).toBeGreaterThan(30)
+    expect(shown.filter((line) => !printed.has(line))).toEqual([])
+  })
+
   /** What the tour printed under that number. */
   function scene(number: number): string {
     return output.split(/^\d+\. /m)[number] ?? ''
   }
 })
+
+/** The lines of a text without what differs from run to run: ids, times, ports. */
+function lines(text: string): string[] {
+  const ids = /\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{32}-0\b/g
+  const times = /\b\d\d:\d\d:\d\d\.\d{3}\b/g
+  const ports = /127\.0\.0\.1(:|", port | -p )\d+/g
+  return text
+    .replace(ids, 'ID')
+    .replace(times, 'TIME')
+    .replace(ports, '127.0.0.1$1PORT')
+    .split('\n')
+    .map((line) => line.replace(/^ *│/, '').trim())
+    .filter((line) => line !== '')
+}
 
 /** A PATH with what every Linux has, and without clients. */
 async function bareMachine(folder: string): Promise<string> {

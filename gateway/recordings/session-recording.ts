@@ -113,6 +113,8 @@ export class SessionRecording {
   /** Appends the signed end, after everything that was noted. @throws Denied `unrecordable` */
   async close(reason: string): Promise<void> {
     try {
+      // What the last operation has left to tell comes first.
+      await sent()
       await this.append()
       await this.append({
         kind: 'session-closed',
