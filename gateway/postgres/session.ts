@@ -1032,9 +1032,10 @@ export class PostgresSession {
       { err: error, session: this.#session.id },
       'Session ended',
     )
-    await this.#outbox.flush()
+    // An agent that does not read must not keep the session: the socket lingers a moment, then goes.
+    void this.#outbox.flush()
     if (this.#isOver) return
-    await this.#agent.write(
+    void this.#agent.write(
       errorResponse({ severity: 'FATAL', code: sqlstate, message: denied.message, hint: denied.hint }),
     )
   }
