@@ -125,6 +125,7 @@ export class PostgresSession {
   #expiry: ReturnType<typeof setTimeout> | undefined
   /** The target has said goodbye itself. */
   #isOver = false
+  #isTerminated = false
   /** Why the target's answers can no longer be told apart. */
   #lost: Error | undefined
 
@@ -177,6 +178,8 @@ export class PostgresSession {
 
   /** Tells an idle agent that the session is over, and ends it. */
   async terminate(denied: Denied): Promise<void> {
+    if (this.#isTerminated) return
+    this.#isTerminated = true
     await this.#fatal(denied)
     this.#agent.end()
     this.#upstream.destroy()

@@ -112,6 +112,7 @@ class NodeSocket implements Socket {
   }
 
   end(): void {
+    if (this.#socket.writableEnded || this.#socket.destroyed) return
     this.#socket.end()
     // A peer that never closes its side must not keep the socket for ever.
     const timer = setTimeout(() => this.#socket.destroy(), lingerMilliseconds)

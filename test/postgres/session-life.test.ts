@@ -221,6 +221,19 @@ test('a gateway that stops lets a running statement end, tells held and idle age
   await closed
 })
 
+test('an agent that does not read cannot keep the gateway from stopping', async () => {
+  const door = await start()
+  const client = await door.connect()
+  client.send(query("SELECT repeat('x', 1000) FROM generate_series(1, 100000)"))
+  await client.receiveUntil('D')
+  // Everything between the two is full, and the agent stays connected.
+  await running(client, 'ClientWrite')
+
+  await door.close()
+
+  client.destroy()
+})
+
 test('every operation comes to its end in the chain, however its session ends', async () => {
   const watched = { begun: 0, ended: 0 }
   async function* handle(_context: Context, next: Next) {
@@ -482,10 +495,10 @@ function holding(word: string): { plugin: Plugin; release(): void; ended: Promis
   return { plugin: { name: 'hold', handle }, release: () => released.resolve(), ended: ended.promise }
 }
 
-/** Waits until the target runs the statement: a cancel request before that has nothing to cancel. */
-async function running(client: WireClient): Promise<void> {
+/** Waits until the target is that far with the statement: a cancel request before that has nothing to cancel. */
+async function running(client: WireClient, waitEvent = 'PgSleep'): Promise<void> {
   const watcher = await WireClient.connect(server)
-  const backend = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'PgSleep'"
+  const backend = `SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND wait_event = '${waitEvent}'`
   for (let count = 0; count === 0 && !client.gone.aborted; ) {
     watcher.send(query(backend))
     const [, row] = await watcher.receiveUntilReady()
