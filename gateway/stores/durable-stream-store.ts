@@ -44,7 +44,17 @@ export interface DurableStreamStore {
    */
   list(folder: string, limit: number): Promise<readonly string[]>
 
-  /** Resolves when the store answers. @throws StoreUnavailable */
+  /**
+   * Removes a stream with all its events: it reads as unknown and is listed no more, an append that expects
+   * its length conflicts, one that expects nothing or 0 begins a new stream, and whoever waits for it is
+   * woken. All of that at once, for every replica; the space may be given back later. An append that is under
+   * way may end up in the new stream: remove what nobody writes to.
+   * @returns whether it was there; of many who remove it at once, one hears `true`
+   * @throws StoreUnavailable
+   */
+  remove(stream: string): Promise<boolean>
+
+  /** Resolves when the store can be written to. @throws StoreUnavailable */
   ping(): Promise<void>
 
   /** Flushes what was appended and lets go of files and sockets. */

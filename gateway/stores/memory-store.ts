@@ -36,6 +36,11 @@ export function memoryStore(): DurableStreamStore {
         .reverse()
         .slice(0, limit)
     },
+    async remove(name) {
+      const wasThere = streams.delete(name)
+      if (wasThere) waiters.wake(name)
+      return wasThere
+    },
     async ping() {},
     async close() {},
   }

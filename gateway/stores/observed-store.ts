@@ -8,6 +8,7 @@ export function observedStore(store: DurableStreamStore, failed: () => void): Du
     read: (stream, from, limit) => observed(store.read(stream, from, limit)),
     changed: (stream, length, signal) => store.changed(stream, length, signal),
     list: (folder, limit) => observed(store.list(folder, limit)),
+    remove: (stream) => observed(store.remove(stream)),
     ping: () => observed(store.ping()),
     close: () => store.close(),
   }

@@ -23,6 +23,8 @@ export function redisStore(options: RedisStoreOptions): DurableStreamStore {
 const connectTimeoutMs = 450
 const commandTimeoutMs = 500
 const reconnectMs = 200
+/** How long a ping leaves its key behind. */
+const pingedMs = 60_000
 /** Pub/sub may lose messages: whoever waits looks again this often. */
 const recheckMs = 5_000
 
@@ -46,7 +48,18 @@ const appendScript = `
   return { 'appended', length }
 `
 
-interface Appending {
+// A stream and its entry in the folder go together. Large ones are freed by a thread of Redis (UNLINK).
+const removeScript = `
+  local stream, folder = KEYS[1], KEYS[2]
+  local name, channel = ARGV[1], ARGV[2]
+  redis.call('ZREM', folder, name)
+  local removed = redis.call('UNLINK', stream)
+  if removed > 0 then redis.call('PUBLISH', channel, 0) end
+  return removed
+`
+
+interface Scripts {
+  removeStream(stream: string, folder: string, name: string, channel: string): Promise<number>
   appendEvents(
     stream: string,
     folder: string,
@@ -60,7 +73,7 @@ interface Appending {
 class RedisStore implements DurableStreamStore {
   readonly #url: string
   readonly #prefix: string
-  readonly #client: Redis & Appending
+  readonly #client: Redis & Scripts
   readonly #waiters = new Waiters()
   readonly #subscribed = new Set<string>()
   #connecting: Promise<void> | undefined
@@ -71,8 +84,13 @@ class RedisStore implements DurableStreamStore {
   constructor({ url, prefix = 'sluice:' }: RedisStoreOptions) {
     this.#url = url
     this.#prefix = prefix
-    const client = connection(url, { scripts: { appendEvents: { lua: appendScript, numberOfKeys: 2 } } })
-    this.#client = client as Redis & Appending
+    const client = connection(url, {
+      scripts: {
+        appendEvents: { lua: appendScript, numberOfKeys: 2 },
+        removeStream: { lua: removeScript, numberOfKeys: 2 },
+      },
+    })
+    this.#client = client as Redis & Scripts
   }
 
   async append(stream: string, events: readonly string[], expect?: number): Promise<number> {
@@ -112,8 +130,21 @@ class RedisStore implements DurableStreamStore {
     return this.#ask('list streams', () => this.#client.zrevrange(this.#folder(folder), 0, limit - 1))
   }
 
+  async remove(stream: string): Promise<boolean> {
+    const removed = await this.#ask('remove stream', () =>
+      this.#client.removeStream(
+        this.#stream(stream),
+        this.#folder(folderOf(stream)),
+        stream,
+        this.#channel(stream),
+      ),
+    )
+    return removed > 0
+  }
+
   async ping(): Promise<void> {
-    await this.#ask('reach store', () => this.#client.ping())
+    // A replica, a full memory and a failed save (MISCONF) answer, but take nothing.
+    await this.#ask('write to store', () => this.#client.set(`${this.#prefix}pinged`, '', 'PX', pingedMs))
   }
 
   async close(): Promise<void> {

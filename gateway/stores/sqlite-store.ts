@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -31,6 +31,7 @@ const schema = `
     key INTEGER PRIMARY KEY, -- stream id << 32 | number
     body TEXT NOT NULL
   ) STRICT;
+  CREATE TABLE IF NOT EXISTS pinged (id INTEGER PRIMARY KEY CHECK (id = 0), at INTEGER NOT NULL) STRICT;
 `
 const keysOfStream = 'key >= streams.id << 32 AND key < (streams.id + 1) << 32'
 
@@ -41,6 +42,10 @@ const patienceMs = 900
 const pollMs = 50
 /** Pages in the write-ahead log before this thread moves them to the main file, where no other does. */
 const checkpointPages = 4000
+/** Events that a removal deletes at once: other writers get their turn in between. */
+const removedAtOnce = 64
+/** How often to look whether the file is still the one at its path. */
+const movedMs = 200
 /** Streams whose length is remembered; of a forgotten one it is looked up. */
 const rememberedStreams = 10_000
 
@@ -71,6 +76,11 @@ class SqliteStore implements DurableStreamStore {
   #isScheduled = false
   #poll: ReturnType<typeof setInterval> | undefined
   #dataVersion: unknown
+  /** Counts removals by any process: whatever is remembered of streams may be of one that is gone. */
+  #removals: unknown
+  readonly #path: string
+  readonly #file: number
+  #lookedAt = 0
 
   constructor({ path, synchronous = 'normal' }: SqliteStoreOptions) {
     try {
@@ -80,12 +90,15 @@ class SqliteStore implements DurableStreamStore {
         PRAGMA journal_mode = WAL;
         PRAGMA synchronous = ${synchronous};
         PRAGMA wal_autocheckpoint = 0;
+        PRAGMA secure_delete = ON; -- what was removed must not stay legible in pages that wait to be used again
         ${schema}
         PRAGMA busy_timeout = 0; -- waiting inside SQLite blocks the event loop
       `)
     } catch (cause) {
       throw new StoreUnavailable(`Cannot open store: SQLite cannot use "${path}"`, { cause })
     }
+    this.#path = path
+    this.#file = statSync(path).ino
     this.#statements = prepare(this.#database)
     this.#checkpointer = new SqliteCheckpointer(path, () => {
       this.#database.exec(`PRAGMA wal_autocheckpoint = ${checkpointPages}`)
@@ -125,8 +138,24 @@ class SqliteStore implements DurableStreamStore {
     )
   }
 
+  async remove(stream: string): Promise<boolean> {
+    const { bury } = this.#statements
+    const buried = await this.#transact('remove stream', () => {
+      const { changes } = bury.run(stream)
+      if (changes === 0) return false
+      this.#positions.clear()
+      this.#database.exec(`PRAGMA user_version = ${Number(this.#readRemovals()) + 1}`)
+      this.#removals = this.#readRemovals()
+      return true
+    })
+    if (buried) this.#waiters.wake(stream)
+    // Whatever a process that died has left is deleted along.
+    while (await this.#transact('remove stream', () => this.#deleteSome())) await sleep(retryMs)
+    return buried
+  }
+
   async ping(): Promise<void> {
-    this.#try('reach store', () => this.#statements.dataVersion.get())
+    await this.#transact('write to store', () => this.#statements.ping.run(Date.now()))
   }
 
   async close(): Promise<void> {
@@ -152,15 +181,80 @@ class SqliteStore implements DurableStreamStore {
       return
     }
     try {
+      this.#checkPlace()
       const outcomes = batch.map((append) => this.#write(append))
       commit.run()
       this.#checkpointer.committed(bytesOf(batch))
       for (const settle of outcomes) settle()
     } catch (cause) {
-      this.#positions.clear()
-      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+      this.#rollBack()
       for (const { reject } of batch) reject(unavailable('append to stream', cause))
     }
+  }
+
+  /** A transaction of its own, which waits its turn without blocking the event loop. */
+  async #transact<T>(action: string, work: () => T): Promise<T> {
+    const { begin, commit } = this.#statements
+    for (const deadline = Date.now() + patienceMs; ; await sleep(retryMs)) {
+      try {
+        begin.run()
+        break
+      } catch (cause) {
+        if (Date.now() >= deadline || !this.#database.isOpen) throw unavailable(action, cause)
+      }
+    }
+    try {
+      this.#checkPlace()
+      const outcome = work()
+      commit.run()
+      return outcome
+    } catch (cause) {
+      this.#rollBack()
+      throw unavailable(action, cause)
+    }
+  }
+
+  #rollBack(): void {
+    this.#positions.clear()
+    try {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+    } catch {
+      // After some errors SQLite has done it by itself.
+    }
+  }
+
+  /**
+   * In a transaction, before anything is written. SQLite goes on writing to a file that was deleted, and all of
+   * it would be lost; and what is remembered may be of streams that another process has removed.
+   */
+  #checkPlace(): void {
+    const now = Date.now()
+    if (now - this.#lookedAt >= movedMs) {
+      if (statSync(this.#path, { throwIfNoEntry: false })?.ino !== this.#file) {
+        throw new Error(`The file "${this.#path}" was moved, deleted or replaced: put it back, or restart`)
+      }
+      this.#lookedAt = now
+    }
+    const removals = this.#readRemovals()
+    if (removals === this.#removals) return
+    this.#removals = removals
+    this.#positions.clear()
+  }
+
+  #readRemovals(): unknown {
+    return this.#statements.removals.get()?.user_version
+  }
+
+  /** Deletes some events of a removed stream. @returns whether there may be more */
+  #deleteSome(): boolean {
+    const { buried, oldest, deleteEvents, forget } = this.#statements
+    const id = buried.get()?.id
+    if (id === undefined) return false
+    const first = oldest.get(Number(id))?.key
+    if (first === undefined || first === null) forget.run(Number(id))
+    else deleteEvents.run(Number(id), Number(first), Number(first))
+    this.#checkpointer.committed(0)
+    return true
   }
 
   /** @returns how to tell the caller, once the transaction is durable */
@@ -267,6 +361,17 @@ function prepare(database: DatabaseSync) {
       SELECT body FROM streams JOIN events ON ${keysOfStream}
       WHERE name = ? ORDER BY key DESC LIMIT ?`),
     list: database.prepare('SELECT name FROM streams WHERE folder = ? ORDER BY id DESC LIMIT ?'),
+    // A removed stream waits under another name until its events are deleted: its id must not be given again before.
+    bury: database.prepare("UPDATE streams SET folder = '/', name = '/' || id WHERE name = ?"),
+    buried: database.prepare("SELECT id FROM streams WHERE folder = '/' LIMIT 1"),
+    oldest: database.prepare(
+      `SELECT min(key) AS key FROM events JOIN streams ON ${keysOfStream} WHERE id = ?`,
+    ),
+    deleteEvents: database.prepare(`
+      DELETE FROM events WHERE key < (? + 1) << 32 AND key >= ? AND key < ? + ${removedAtOnce}`),
+    forget: database.prepare('DELETE FROM streams WHERE id = ?'),
+    removals: database.prepare('PRAGMA user_version'),
+    ping: database.prepare('INSERT INTO pinged VALUES (0, ?) ON CONFLICT DO UPDATE SET at = excluded.at'),
     dataVersion: database.prepare('PRAGMA data_version'),
   }
 }

@@ -211,6 +211,93 @@ export const contract: readonly Case[] = [
     },
   },
   {
+    name: 'a removed stream is unknown to every replica, and others are as they were',
+    async run(openStore) {
+      const [here, there] = [openStore(), openStore()]
+      await here.append('gone/one', ['one', 'two'])
+      await here.append('gone/other', ['kept'])
+      await there.append('gone/one', ['three'], 2)
+
+      assert.equal(await there.remove('gone/one'), true)
+
+      for (const store of [here, there]) {
+        assert.deepEqual(await store.read('gone/one', 0, 10), [])
+        assert.deepEqual(await store.read('gone/one', -1, 1), [])
+        assert.deepEqual(await store.list('gone', 10), ['gone/other'])
+        assert.deepEqual(await store.read('gone/other', 0, 10), ['kept'])
+      }
+    },
+  },
+  {
+    name: 'a writer of a removed stream meets a conflict, also where it remembers how long the stream was',
+    async run(openStore) {
+      const [writer, remover] = [openStore(), openStore()]
+      await writer.append('gone/written', ['one', 'two'], 0)
+      await remover.remove('gone/written')
+
+      await assert.rejects(writer.append('gone/written', ['three'], 2), StoreConflict)
+
+      assert.deepEqual(await writer.read('gone/written', 0, 10), [])
+      assert.deepEqual(await writer.list('gone', 10), ['gone/other'])
+    },
+  },
+  {
+    name: 'a stream may begin anew after it was removed, and is then the most recent of its folder',
+    async run(openStore) {
+      const [here, there] = [openStore(), openStore()]
+      await here.append('anew/stream', ['old', 'older'])
+      await here.append('anew/other', ['event'])
+      await there.remove('anew/stream')
+
+      assert.equal(await here.append('anew/stream', ['new'], 0), 1)
+      assert.equal(await there.append('anew/stream', ['newer']), 2)
+
+      assert.deepEqual(await here.read('anew/stream', 0, 10), ['new', 'newer'])
+      assert.deepEqual(await here.list('anew', 10), ['anew/stream', 'anew/other'])
+    },
+  },
+  {
+    name: 'whoever waits for a stream is woken when it is removed by another replica',
+    async run(openStore) {
+      const [here, there] = [openStore(), openStore()]
+      await here.append('gone/watched', ['one', 'two'])
+      const woken = here.changed('gone/watched', 2, never)
+
+      await there.remove('gone/watched')
+
+      await woken
+    },
+  },
+  {
+    name: 'of many replicas that remove a stream at once one is told that it did',
+    async run(openStore) {
+      const replicas = [openStore(), openStore(), openStore()]
+      await replicas[0]?.append('gone/thrice', ['event'])
+
+      const removed = await Promise.all(replicas.map((store) => store.remove('gone/thrice')))
+
+      assert.equal(removed.filter(Boolean).length, 1)
+      assert.equal(await replicas[0]?.remove('gone/never-was'), false)
+    },
+  },
+  {
+    name: 'a stream of thousands of events is removed while others are appended to',
+    async run(openStore) {
+      const [here, there] = [openStore(), openStore()]
+      const events = Array.from({ length: 3_000 }, (_, index) => `${index}`.padEnd(2_000, '.'))
+      await here.append('gone/long', events)
+      const removing = there.remove('gone/long')
+
+      for (let number = 0; number < 50; number++) {
+        assert.equal(await here.append('kept/meanwhile', [`${number}`]), number + 1)
+      }
+
+      assert.equal(await removing, true)
+      assert.deepEqual(await here.read('gone/long', 0, 1), [])
+      assert.equal((await there.read('kept/meanwhile', 0, 100)).length, 50)
+    },
+  },
+  {
     name: 'a store answers a ping, and after close nothing that was appended is missing',
     async run(openStore) {
       const [closing, reading] = [openStore(), openStore()]

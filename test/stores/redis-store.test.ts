@@ -142,6 +142,29 @@ test('what an error says holds neither the password nor the events', async () =>
   await store.close()
 })
 
+test.each([
+  ['a replica that only reads', ['replicaof', '127.0.0.1', '1'], ['replicaof', 'no', 'one']],
+  ['a Redis whose memory is full', ['config', 'set', 'maxmemory', '1'], ['config', 'set', 'maxmemory', '0']],
+] as const)(
+  '%s is not there to write to, says so, and is taken again when it can',
+  async (_, spoil, mend) => {
+    const store = redisStore({ url: redis.url })
+    const meddler = new Redis(redis.url)
+    const length = await store.append('spoilt/stream', ['before'])
+    const [command, ...rest] = spoil
+    await meddler.call(command, ...rest)
+
+    await failsInTime(() => store.ping())
+    await failsInTime(() => store.append('spoilt/stream', ['meanwhile']))
+
+    await meddler.call(...mend)
+    await store.ping()
+    expect(await store.append('spoilt/stream', ['after'])).toBe(length + 1)
+    meddler.disconnect()
+    await store.close()
+  },
+)
+
 test('a closed store refuses, instead of hanging', async () => {
   const store = redisStore({ url: redis.url })
   await store.ping()

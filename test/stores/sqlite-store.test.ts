@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -103,7 +103,7 @@ test('writing without a pause, 100,000 times, does not make the write-ahead log 
   const path = join(directory, 'busy.db')
   const store = sqliteStore({ path })
 
-  const largest = await largestLog(store, path, 100_000)
+  const largest = await largestLog(store, `${path}-wal`, 100_000)
 
   // Without checkpoints it would be more than 800 MB: an append is two pages.
   expect(largest).toBeLessThan(400_000_000)
@@ -115,19 +115,83 @@ test('writing without a pause, 100,000 times, does not make the write-ahead log 
   await reopened.close()
 }, 60_000)
 
-test('where the thread for checkpoints cannot open the file, this thread makes them', async () => {
+test('where the thread for checkpoints cannot open the log, this thread makes them', async () => {
   const path = join(directory, 'moved.db')
   const store = sqliteStore({ path })
   await store.append('a/busy', [event(0)])
-  renameSync(path, `${path}.elsewhere`)
-  mkdirSync(path)
+  renameSync(`${path}-wal`, `${path}-log`)
+  mkdirSync(`${path}-wal`)
 
-  const largest = await largestLog(store, path, 20_000)
+  const largest = await largestLog(store, `${path}-log`, 20_000)
 
   expect(largest).toBeLessThan(100_000_000)
   expect(await store.read('a/busy', -1, 1)).toEqual([event(19_999)])
   await store.close()
 }, 30_000)
+
+test('what is removed leaves room for what comes, and is no longer in the file', async () => {
+  const path = join(directory, 'removed.db')
+  const store = sqliteStore({ path })
+  const events = Array.from({ length: 2_000 }, (_, index) => `secret ${index} `.repeat(200))
+
+  for (let round = 0; round < 5; round++) {
+    await store.append(`a/round-${round}`, events)
+    await store.remove(`a/round-${round}`)
+  }
+  await store.close()
+
+  const file = readFileSync(path)
+  expect(file.length).toBeLessThan(2 * events.join('').length)
+  expect(file.includes('secret')).toBe(false)
+})
+
+test('what a process that died had begun to remove is removed along with the next stream', async () => {
+  const path = join(directory, 'half-removed.db')
+  const dying = sqliteStore({ path })
+  await dying.append('a/half', new Array(500).fill('event'))
+  await dying.append('a/other', ['event'])
+  await dying.close()
+  const meddler = new DatabaseSync(path)
+  meddler.exec("UPDATE streams SET folder = '/', name = '/1' WHERE name = 'a/half'")
+  const store = sqliteStore({ path })
+
+  await store.append('a/new', ['event'])
+  await store.remove('a/other')
+
+  expect(await store.list('a', 10)).toEqual(['a/new'])
+  expect(meddler.prepare('SELECT count(*) AS events FROM events').get()).toEqual({ events: 1 })
+  meddler.close()
+  await store.close()
+})
+
+test('a removal of many megabytes does not keep the event loop for long', async () => {
+  const store = sqliteStore({ path: join(directory, 'large.db') })
+  for (let index = 0; index < 20; index++) {
+    await store.append('a/large', new Array(100).fill('x'.repeat(20_000)))
+  }
+  let turns = 0
+  const turning = setInterval(() => turns++, 1)
+
+  await store.remove('a/large')
+
+  clearInterval(turning)
+  expect(turns).toBeGreaterThan(10) // a slice each
+  await store.close()
+})
+
+test('a file that was moved away is refused, and taken again when it is put back', async () => {
+  const path = join(directory, 'taken.db')
+  const store = sqliteStore({ path })
+  await store.append('a/stream', ['before'])
+  renameSync(path, `${path}.elsewhere`)
+
+  await expect.poll(() => store.ping().catch((error) => String(error.cause))).toMatch(/was moved/)
+  await expect(store.append('a/stream', ['lost'])).rejects.toThrow(StoreUnavailable)
+
+  renameSync(`${path}.elsewhere`, path)
+  expect(await store.append('a/stream', ['after'])).toBe(2)
+  await store.close()
+})
 
 test('only the owner may read the database and what lies beside it', async () => {
   const path = join(directory, 'private.db')
@@ -157,11 +221,11 @@ test('a closed store refuses, instead of hanging', async () => {
 })
 
 /** Appends one after the other. @returns the largest size of the write-ahead log on the way */
-async function largestLog(store: DurableStreamStore, path: string, appends: number): Promise<number> {
+async function largestLog(store: DurableStreamStore, log: string, appends: number): Promise<number> {
   let largest = 0
   for (let number = 0; number < appends; number++) {
     await store.append('a/busy', [event(number)])
-    if (number % 100 === 0) largest = Math.max(largest, statSync(`${path}-wal`).size)
+    if (number % 100 === 0) largest = Math.max(largest, statSync(log).size)
   }
   return largest
 }
