@@ -89,11 +89,11 @@ export async function verify({ session, events, publicKeys }: VerifyOptions): Pr
 
   for (const gap of gaps) find('missing', gap, `event ${gap} is missing`)
   if (!end) {
-    const held = last ? `the chain holds up to event ${last.seq}` : 'it is empty'
+    const held = last ? `the chain is intact up to event ${last.seq}` : 'it is empty'
     find(
       'open',
       expected,
-      `the recording is not closed: the session still runs, or its end was cut off; ${held}`,
+      `it ends without a signed close; ${findings.length === 0 ? `${held}: ` : ''}the session still runs, its gateway died, or its end was cut off`,
     )
   } else {
     checkSignature(end)
