@@ -143,6 +143,7 @@ export class PostgresSession {
   async serve(): Promise<void> {
     this.#expire()
     this.#agent.gone.addEventListener('abort', () => this.#abandon(), { once: true })
+    this.#upstream.gone.addEventListener('abort', () => this.release(this.#targetLost()), { once: true })
     const writing = this.#write()
     try {
       await Promise.race([this.#read(), writing])
@@ -1008,6 +1009,12 @@ export class PostgresSession {
       this.#upstream.destroy()
     }, abandonedMilliseconds)
     this.#upstream.gone.addEventListener('abort', () => clearTimeout(timer), { once: true })
+  }
+
+  /** What is held could not run any more, whatever people answer. */
+  #targetLost(): Denied {
+    const { name } = this.#session.target
+    return new Denied('target_unreachable', `Cannot run operation: the connection to target "${name}" was lost`)
   }
 
   #abandonHeld(): void {

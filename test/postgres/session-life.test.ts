@@ -314,6 +314,25 @@ test('a target that ends the connection is passed on, and the session ends', asy
   await expect(client.receive()).rejects.toThrow()
 })
 
+test('a held statement ends when its target is lost: what people approved could not run', async () => {
+  const gate = holding('slow')
+  const client = await connect(await start({ plugins: [gate.plugin] }), { application_name: 'doomed' })
+  client.send(query("SELECT 'slow'"))
+  await client.receiveUntil('N')
+
+  const killer = await WireClient.connect(server)
+  killer.send(
+    query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'doomed'"),
+  )
+  await killer.receiveUntilReady()
+  killer.end()
+  const [error] = await client.receiveUntil('E')
+
+  expect(errorFields(error!.body).C).toBe('08001')
+  expect(await gate.ended).toMatch(/target/)
+  await expect(client.receive()).rejects.toThrow()
+})
+
 test('a target that cannot be reached is a clear error that names it and no credential', async () => {
   const door = await start({ target: { port: await freePort() } })
 
