@@ -330,6 +330,7 @@ test('a held statement ends when its target is lost: what people approved could 
 
   expect(errorFields(error!.body).C).toBe('08001')
   expect(await gate.ended).toMatch(/target/)
+  expect(errorFields((await client.receive()).body)).toMatchObject({ S: 'FATAL', C: '08001' })
   await expect(client.receive()).rejects.toThrow()
 })
 
