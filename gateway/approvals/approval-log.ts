@@ -63,6 +63,31 @@ export class ApprovalLog {
     return id
   }
 
+  /**
+   * The streams of the requests that ended before a moment, from an offset of the register on, up to the first that
+   * did not. A stream that holds a later request as well is left to that one.
+   */
+  async endedBefore(
+    moment: number,
+    offset: number,
+    limit: number,
+  ): Promise<{ readonly streams: readonly string[]; readonly next: number }> {
+    const streams: string[] = []
+    let next = offset
+    const ids = await available(this.#store.read(register, offset, limit))
+    for (const [index, id] of ids.entries()) {
+      const entry = await this.find(id)
+      // Listed and not asked yet, or never; or removed before a crash.
+      if (!entry) continue
+      const { status, deadline } = entry.request
+      if (status === 'pending' || status === 'approved' || Date.parse(deadline) > moment) break
+      next = offset + index + 1
+      const [last] = await available(this.#store.read(entry.stream, -1, 1))
+      if (last !== undefined && eventOf(last).id === id) streams.push(entry.stream)
+    }
+    return { streams, next }
+  }
+
   async write({ stream, length }: ApprovalEntry, event: ApprovalEvent): Promise<void> {
     await available(this.#store.append(stream, [JSON.stringify(event)], length))
   }

@@ -2,6 +2,7 @@ import type { Denied } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { EstablishedSession, Session } from '../plugin.ts'
 import type { DurableStreamStore } from '../stores/durable-stream-store.ts'
+import type { Ledger } from './ledger.ts'
 import type { Refused, SessionOpened } from './recording-event.ts'
 import { Sealer } from './sealed-event.ts'
 import { SessionRecording } from './session-recording.ts'
@@ -12,6 +13,8 @@ export interface RecorderOptions {
   readonly signer: Signer
   readonly now: () => number
   readonly log: Log
+  /** Lists the recordings, so that one that was deleted is missed. */
+  readonly ledger?: Pick<Ledger, 'note'>
 }
 
 /** Makes the recordings of sessions. */
@@ -33,7 +36,7 @@ export function refusalStream(day: string): string {
 const refusalsPerDay = 10_000
 
 export function recorder(options: RecorderOptions): Recorder {
-  const { store, now, log } = options
+  const { store, now, log, ledger } = options
   const sealer = new Sealer(options.signer)
   let refusals = { day: '', count: 0 }
   let isStoreAway = false
@@ -46,7 +49,21 @@ export function recorder(options: RecorderOptions): Recorder {
       return isStoreAway
     },
     open(session) {
-      const recording = new SessionRecording(session.id, { store, now, log, sealer, answered })
+      let isListed = false
+      const recording = new SessionRecording(session.id, {
+        store,
+        now,
+        log,
+        sealer,
+        answered(isThere) {
+          answered(isThere)
+          if (isListed || !isThere) return
+          // Only now: the ledger must name no recording that may not be there.
+          isListed = true
+          ledger?.note({ kind: 'session-listed', session: session.id, expires: expiryOf(session) })
+        },
+        ended: (end) => ledger?.note({ kind: 'session-ended', session: session.id, how: 'closed', ...end }),
+      })
       recording.note(opened(session))
       return recording
     },
@@ -65,6 +82,10 @@ export function recorder(options: RecorderOptions): Recorder {
       })
     },
   }
+}
+
+function expiryOf({ principal: { expiresAt } }: EstablishedSession): string | undefined {
+  return Number.isFinite(expiresAt) ? new Date(expiresAt).toISOString() : undefined
 }
 
 function opened(session: EstablishedSession): SessionOpened {

@@ -12,6 +12,15 @@ export interface RecordingOptions {
   readonly log: Log
   /** Hears whether the store answered. */
   readonly answered: (isThere: boolean) => void
+  /** Hears how the recording ended, once that is durable. */
+  readonly ended?: (end: End) => void
+}
+
+/** A recording's length, the hash of its last event, and the characters of all. */
+export interface End {
+  readonly count: number
+  readonly hash: string
+  readonly bytes: number
 }
 
 /** The stream of a session's recording. */
@@ -33,6 +42,7 @@ interface Note {
 interface Position {
   readonly head: Head
   readonly counts: Counts
+  readonly bytes: number
 }
 
 /** What was handed to the store together, until the store has answered for it. */
@@ -57,7 +67,7 @@ export class SessionRecording {
   readonly #store: DurableStreamStore
   readonly #stream: string
   /** The chain as handed to the store, and as the store has acknowledged it. */
-  #end: Position = { head: start, counts: { operations: 0, errors: 0, rows: 0, bytes: 0 } }
+  #end: Position = { head: start, counts: { operations: 0, errors: 0, rows: 0, bytes: 0 }, bytes: 0 }
   #durable = this.#end
   #batches: Batch[] = []
   /** Waiting to go ahead of the next append. */
@@ -123,6 +133,8 @@ export class SessionRecording {
         counts: this.#end.counts,
         key: this.#options.sealer.keyId,
       })
+      const { head, bytes } = this.#durable
+      this.#options.ended?.({ count: head.count, hash: head.hash, bytes })
     } finally {
       this.#isClosed = true
       clearTimeout(this.#timer)
@@ -146,7 +158,8 @@ export class SessionRecording {
 
   #seal(event: RecordingEvent, at: number): string {
     const [text, head] = this.#options.sealer.seal(event, at, this.#end.head)
-    this.#end = { head, counts: counted(this.#end.counts, event) }
+    const { counts, bytes } = this.#end
+    this.#end = { head, counts: counted(counts, event), bytes: bytes + text.length }
     return text
   }
 
