@@ -216,6 +216,18 @@ export function configSchema(references: References) {
           resultLimit: size()
             .default(16 * 1024)
             .describe('How much of each result is kept'),
+          retention: z
+            .strictObject({
+              age: duration()
+                .optional()
+                .describe('How long recordings, refusals and approvals are kept after their end'),
+              size: size().optional().describe('How much the recordings of ended sessions may take, about'),
+              every: duration()
+                .default(10 * 60_000)
+                .describe('How often to look for what has to go'),
+            })
+            .prefault({})
+            .describe('What is removed from the store, the oldest first; nothing when absent'),
         })
         .prefault({}),
       masking: z

@@ -29,14 +29,14 @@ export function headerName() {
 }
 
 export function size() {
-  const units = { B: 1, KiB: 1024, MiB: 1024 ** 2 }
-  return quantity(/^(\d+)(B|KiB|MiB)$/, units, 'must be a size such as "16KiB" (B, KiB, MiB)')
+  const units = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }
+  return quantity(/^(\d+)(B|KiB|MiB|GiB)$/, units, 'must be a size such as "16KiB" (B, KiB, MiB, GiB)')
 }
 
 /** In milliseconds. */
 export function duration() {
-  const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
-  return quantity(/^(\d+)(ms|s|m|h)$/, units, 'must be a time such as "30s" (ms, s, m, h)')
+  const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+  return quantity(/^(\d+)(ms|s|m|h|d)$/, units, 'must be a time such as "30s" (ms, s, m, h, d)')
 }
 
 function quantity(pattern: RegExp, units: Record<string, number>, message: string) {

@@ -1,5 +1,6 @@
 /** The composition root: makes everything from the configuration, and opens the doors. @module */
 import { type ShippedServices, shipped } from '../plugins/index.ts'
+import { ApprovalLog } from './approvals/approval-log.ts'
 import { type Approvals, approvals } from './approvals/approvals.ts'
 import type { Config } from './config.ts'
 import { keys } from './config-keys.ts'
@@ -23,8 +24,12 @@ import { Door } from './postgres/door.ts'
 import type { PostgresTarget } from './postgres/postgres-target.ts'
 import type { Analysis } from './postgres/session-scope.ts'
 import { recordedSessions } from './recordings/recorded-sessions.ts'
+import { Ledger } from './recordings/ledger.ts'
+import { LostSessions } from './recordings/lost-sessions.ts'
 import { recorder } from './recordings/recorder.ts'
-import { signer } from './recordings/signer.ts'
+import { Retention } from './recordings/retention.ts'
+import { type Signer, signer } from './recordings/signer.ts'
+import { upkeep } from './recordings/upkeep.ts'
 import type { Secret } from './secret.ts'
 import { analyser } from './sql/analyse.ts'
 import { catalogReader } from './sql/catalog-reader.ts'
@@ -68,13 +73,15 @@ export async function serve(
   const counted = metrics()
   const store = observedStore(await openStore(config.store, runtime.files), counted.storeFailed)
   const decided = approvals({ store, now, log })
-  const closing: Closing = [() => store.close()]
+  const signs = signer(signing)
+  const ledger = new Ledger({ store, signer: signs, now, log })
+  const closing: Closing = [() => store.close(), () => ledger.close()]
   const doors: House['doors'] = []
   try {
     const plugins = await chain(config, runtime, {
       log,
       now,
-      recorder: recorder({ store, signer: signer(signing), now, log }),
+      recorder: recorder({ store, signer: signs, now, log, ledger }),
       resultLimit: config.recording.resultLimit,
       identity: identity({ issuers: config.identity.issuers, fetch, now, log }),
       throttle: throttle({ now }),
@@ -88,6 +95,7 @@ export async function serve(
     const house: House = { config, runtime, plugins, store, decided, log, now, counted, closing, doors }
     const postgres = await openPostgres(house)
     const http = await openHttp(house)
+    closing.push(keepUp(config, { store, ledger, signer: signs, now, log }))
     return { postgres, http: http && { url: publicUrl(config, http.port) }, close }
   } catch (error) {
     await close()
@@ -98,6 +106,29 @@ export async function serve(
     await Promise.all(doors.map((door) => door.close(config.limits.drain)))
     for (const closeOne of closing.toReversed()) await closeOne()
   }
+}
+
+/** Removes what the configuration does not want kept, and ends in the ledger what no gateway ended. */
+function keepUp(
+  { recording: { retention } }: Config,
+  options: {
+    readonly store: DurableStreamStore
+    readonly ledger: Ledger
+    readonly signer: Signer
+    readonly now: () => number
+    readonly log: Log
+  },
+): () => Promise<void> {
+  const { age, size, every } = retention
+  const lost = new LostSessions(options)
+  const removal = new Retention({
+    ...options,
+    age,
+    size,
+    approvals: new ApprovalLog(options.store, options.now),
+  })
+  const tasks = [(signal: AbortSignal) => lost.sweep(signal), (signal: AbortSignal) => removal.sweep(signal)]
+  return upkeep({ tasks, every, log: options.log })
 }
 
 /** The plugins in the order of the configuration, outermost first. */
