@@ -155,6 +155,8 @@ class Collector implements Collected {
   readonly #isUncertain: boolean
   /** Relations by the names that columns may be qualified with. */
   readonly #aliases = new Map<string, Set<Relation>>()
+  /** Columns by the names that an alias gives them (`customers AS c (a, b)`). */
+  readonly #renamed = new Map<string, Set<string>>()
   /** Names of columns that the statement itself makes. */
   readonly #madeColumns = new Set<string>()
   /** It has columns whose names are not in the text. */
@@ -350,6 +352,15 @@ class Collector implements Collected {
       case 'JoinExpr':
         this.#join(body, around)
         return
+      case 'RangeTableSample':
+        this.#sample(names(body.method))
+        this.#children(body, around, 'method')
+        return
+      case 'IndexElem':
+      case 'StatsElem':
+        if (body.name) this.#references.push({ fields: [text(body.name)], from: around.from })
+        this.#children(body, around)
+        return
       case 'RangeFunction':
         this.#hasUnnamedColumns = true
         this.#alias(body)
@@ -434,6 +445,13 @@ class Collector implements Collected {
     if (kind === 'UpdateStmt' || kind === 'DeleteStmt') this.#where(body.whereClause)
     if (kind === 'MergeStmt') this.#where(body.joinCondition)
     if (kind === 'InsertStmt' && !body.cols && body.selectStmt) this.#columnsOf(relations, '*')
+    const infer = child(child(body, 'onConflictClause'), 'infer')
+    // The catalog does not know which columns a constraint of this name has.
+    if (infer.conname !== undefined) this.#columnsOf(relations, '*')
+    for (const { MergeWhenClause } of nodes(body.mergeWhenClauses)) {
+      if (isNode(MergeWhenClause) && MergeWhenClause.values && !MergeWhenClause.targetList)
+        this.#columnsOf(relations, '*')
+    }
     for (const { ResTarget } of [
       ...nodes(body.cols),
       ...nodes(kind === 'UpdateStmt' ? body.targetList : []),
@@ -554,6 +572,8 @@ class Collector implements Collected {
     const name = text(range.relname)
     this.#alias(range)
     if (range.schemaname === undefined && around.ctes.has(name)) {
+      // As a column its name means the whole row.
+      this.#madeColumns.add(name)
       this.resolutions.set(range, { kind: 'derived' })
       return
     }
@@ -575,8 +595,9 @@ class Collector implements Collected {
       relation && found.length === 1 ? { kind: 'relation', relation } : { kind: 'other' },
     )
     this.#use(found, schema, name, access)
-    const alias = child(range, 'alias').aliasname
-    this.#addAlias(typeof alias === 'string' ? alias : name, found)
+    const alias = child(range, 'alias')
+    this.#addAlias(typeof alias.aliasname === 'string' ? alias.aliasname : name, found)
+    for (const relation of found) this.#rename(relation, names(alias.colnames))
     return found
   }
 
@@ -668,14 +689,30 @@ class Collector implements Collected {
     this.#aliases.set(name, known)
   }
 
+  /** An alias's list of columns goes by their order. */
+  #rename(relation: Relation, aliases: readonly string[]): void {
+    const columns = [...relation.columns.keys()]
+    for (const [index, alias] of aliases.entries()) {
+      const known = this.#renamed.get(alias) ?? new Set()
+      known.add(`${relation.schema}.${relation.name}.${columns[index] ?? '*'}`)
+      this.#renamed.set(alias, known)
+    }
+  }
+
   #join(body: Node, around: Surroundings): void {
     const using = names(body.usingClause)
+    const inside = { ...around, from: new Set<Relation>() }
     if (using.length > 0 || body.isNatural) this.#operator(['='])
     for (const name of body.isNatural ? ['*'] : using) {
-      this.#references.push({ fields: [name], from: around.from })
+      this.#references.push({ fields: [name], from: inside.from })
     }
     this.#alias(body)
-    this.#children(body, around, 'usingClause')
+    this.#children(body, inside, 'usingClause')
+    for (const relation of inside.from) around.from.add(relation)
+    const alias = child(body, 'alias')
+    if (alias.aliasname) this.#addAlias(text(alias.aliasname), [...inside.from])
+    // Which columns the new names stand for depends on what the join merges.
+    if (alias.colnames) this.#columnsOf(inside.from, '*')
   }
 
   #columnsOf(relations: Iterable<Relation>, name: string): void {
@@ -696,11 +733,13 @@ class Collector implements Collected {
       }
       const having = this.#having(qualified ?? this.relations.keys(), name)
       this.#columnsOf(having, name)
+      for (const column of this.#renamed.get(name) ?? []) this.columns.add(column)
+      if (systemColumns.has(name)) this.#columnsOf(qualified ?? this.relations.keys(), name)
       if (having.length > 0 || systemColumns.has(name)) continue
       const wholeRow = qualifier === undefined ? this.#aliases.get(name) : undefined
       if (wholeRow) this.#columnsOf(wholeRow, '*')
       // `c.f` calls the function f with the row c.
-      else if (qualifier !== undefined && this.#userFunctions(name)) continue
+      else if (qualifier !== undefined && this.#userFunctions(name)) this.#columnsOf(qualified ?? [], '*')
       // Rows of rules and triggers.
       else if (qualifier === 'old' || qualifier === 'new') continue
       else if (!this.#hasUnnamedColumns && !this.#madeColumns.has(name)) {
@@ -727,6 +766,13 @@ class Collector implements Collected {
     for (const candidate of exact.length > 0 && !body.agg_within_group ? exact : found)
       this.functions.add(candidate)
     if (found.length === 0) this.#unknownFunctions.set(name.join('.'), count)
+  }
+
+  /** `TABLESAMPLE f (…)` calls f, whose one argument is not in the text. */
+  #sample(name: readonly string[]): void {
+    const found = this.#visible(this.#catalog.functions(name.at(-1) ?? ''), name)
+    for (const each of found) this.functions.add(each)
+    if (found.length === 0) this.problems.add(`function "${name.join('.')}" is unknown`)
   }
 
   #setConfig(args: readonly Node[]): void {

@@ -45,14 +45,14 @@ function list(words: string): ReadonlySet<string> {
 
 const volatileReads = list(`
   clock_timestamp timeofday random random_normal gen_random_uuid uuidv4 uuidv7 pg_sleep pg_sleep_for pg_sleep_until
-  currval lastval pg_relation_size pg_total_relation_size pg_table_size pg_indexes_size pg_database_size
+  bernoulli system currval lastval pg_relation_size pg_total_relation_size pg_table_size pg_indexes_size pg_database_size
 `)
 
 const reviewed = list(`
   now transaction_timestamp statement_timestamp clock_timestamp timeofday age date_part date_trunc date_bin extract
   timezone to_char to_date to_timestamp make_timestamptz timestamptz timestamp timetz time date interval_pl_timestamptz
   timestamptz_pl_interval timestamptz_mi_interval date_add date_subtract overlaps generate_series isfinite
-  random random_normal gen_random_uuid uuidv4 uuidv7
+  random random_normal gen_random_uuid uuidv4 uuidv7 bernoulli system
   pg_sleep pg_sleep_for pg_sleep_until
   nextval currval lastval setval set_config current_setting
   format concat concat_ws quote_literal quote_nullable quote_ident array_to_string string_to_array

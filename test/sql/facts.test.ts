@@ -346,7 +346,32 @@ describe('columns', () => {
     ['COPY orders TO STDOUT', ['public.orders.*']],
     ['SELECT (c).email FROM customers c', ['public.customers.*', 'public.customers.email']],
     ['SELECT email(c) FROM customers c', ['public.customers.*', 'public.customers.email']],
-    ['SELECT ctid FROM orders', []],
+    ['SELECT ctid FROM orders', ['public.orders.ctid']],
+    ['SELECT b FROM customers AS c (a, b)', ['public.customers.name']],
+    ['SELECT c.b FROM customers AS c (a, b)', ['public.customers.name']],
+    [
+      'SELECT j.* FROM (orders JOIN places USING (id)) AS j',
+      ['public.orders.*', 'public.orders.id', 'public.places.*', 'public.places.id'],
+    ],
+    [
+      'SELECT j FROM (orders JOIN places USING (id)) AS j',
+      ['public.orders.*', 'public.orders.id', 'public.places.*', 'public.places.id'],
+    ],
+    ['SELECT j.b FROM (orders CROSS JOIN places) AS j (a, b)', ['public.orders.*', 'public.places.*']],
+    ['SELECT o.everything FROM orders o', ['public.orders.*']],
+    [
+      'INSERT INTO orders (note) VALUES (1) ON CONFLICT (id) DO NOTHING',
+      ['public.orders.id', 'public.orders.note'],
+    ],
+    [
+      'INSERT INTO orders (note) VALUES (1) ON CONFLICT ON CONSTRAINT orders_pkey DO NOTHING',
+      ['public.orders.*', 'public.orders.note'],
+    ],
+    [
+      'MERGE INTO places USING orders o ON false WHEN NOT MATCHED THEN INSERT VALUES (o.id, NULL)',
+      ['public.orders.id', 'public.places.*'],
+    ],
+    ['CREATE INDEX ON orders (total)', ['public.orders.total']],
   ])('of %s are %j', (text, expected) => {
     expect(facts(text).columns).toEqual(expected)
   })
