@@ -126,6 +126,8 @@ export class PostgresSession {
   /** The target has said goodbye itself. */
   #isOver = false
   #isTerminated = false
+  /** Nobody answers any more. */
+  #isEnded = false
   /** Why the target's answers can no longer be told apart. */
   #lost: Error | undefined
 
@@ -476,6 +478,8 @@ export class PostgresSession {
 
   /** Puts an operation through the chain; the promise, when there is one, resolves once it was sent, or never will be. */
   #conduct(options: Conducting): Promise<void> | undefined {
+    // What was still being understood when the session ended does not begin.
+    if (this.#isEnded) throw new Denied('cancelled', 'Cannot run operation: the session ended')
     if (this.#queue.length >= pipelineLimit) return this.#conductLater(options)
     const exchange = new Conducted({ ...options, segment: this.#segment })
     const { portal } = options
@@ -988,6 +992,7 @@ export class PostgresSession {
 
   /** Lets every operation that is still in the chain come to its end there: it is recorded, and holds nothing. */
   async #windDown(writing: Promise<void>): Promise<void> {
+    this.#isEnded = true
     const reason = new Denied('cancelled', 'Cannot run operation: the session ended')
     const current = this.#current?.kind === 'conducted' ? this.#current : undefined
     current?.abort.abort(reason)
