@@ -6,6 +6,8 @@ import type { Catalog, Relation } from './catalog.ts'
 import { type Collected, collect, type NamedQuery } from './collect.ts'
 import { changesNothing, isHarmless } from './harmless.ts'
 import { type MaskedColumns, maskedColumns } from './masked-columns.ts'
+import { nameChangesOf } from './name-changes.ts'
+import { changed, initialNames, type NameChange, schemasIn, searchPathOf } from './name-state.ts'
 import type { Node } from './node.ts'
 import { maxTextLength, type Parser } from './parser.ts'
 import type { Scope } from './scope.ts'
@@ -112,11 +114,13 @@ function remember(cache: Known, key: string, statement: AnalysedStatement): void
 
 function keyOf(
   text: string,
-  { mayHaveTemporary, hasUncommittedDdl, readsAsWritten, searchPath }: Scope,
+  { mayHaveTemporary, hasUncommittedDdl, readsAsWritten, searchPath, names }: Scope,
 ): string {
   // No name holds a NUL.
   const path = searchPath ? searchPath.join('\0') : '?\0'
-  return `${mayHaveTemporary}${hasUncommittedDdl}${readsAsWritten}\0${path}\0\0${text}`
+  // What a text may bring back that undoes changes: for most sessions nothing, as they have changed nothing.
+  const state = names && names.state !== initialNames ? JSON.stringify(names) : ''
+  return `${mayHaveTemporary}${hasUncommittedDdl}${readsAsWritten}${state}\0${path}\0\0${text}`
 }
 
 function viewScope(catalog: Catalog): Scope {
@@ -146,8 +150,10 @@ function partsOf(
   text: string,
   scope: Scope,
   context: AnalyserContext,
-): readonly Part[] {
-  const parts: Part[] = []
+): readonly AnalysedPart[] {
+  const parts: AnalysedPart[] = []
+  const first = scope.names?.first ?? { path: schemasIn(scope.catalog.searchPathSetting) }
+  let names = scope.names?.state ?? initialNames
   const prepared = new Map<string, Statement>()
   const cursors = new Map<string, Statement>()
   let inner: Scope = {
@@ -160,19 +166,26 @@ function partsOf(
     const collected = collect(tree, inner, isUncertain)
     const prepares = collected.prepares.map((query) => namedStatement(query, text, inner, context))
     const opens = collected.opens.map((query) => namedStatement(query, text, inner, context))
-    parts.push({ tree, collected, prepares, opens })
+    const effects = effectsOf(tree, collected, scope.catalog, context)
+    parts.push({ tree, collected, prepares, opens, effects })
 
     for (const { name, statement } of prepares) prepared.set(name, statement)
     for (const { name, statement } of opens) cursors.set(name, statement)
-    const effects = effectsOf(collected, scope.catalog, context)
     isUncertain ||= effects.changesCatalog
+    const named = effects.nameChanges.reduce(changed, names)
+    const isSame = named.now === names.now
+    names = named
     inner = {
       ...inner,
-      searchPath: effects.changesSearchPath ? undefined : inner.searchPath,
+      searchPath: isSame ? inner.searchPath : searchPathOf(names.now, scope.catalog, first),
       mayHaveTemporary: inner.mayHaveTemporary || effects.makesTemporary,
     }
   }
   return parts
+}
+
+interface AnalysedPart extends Part {
+  readonly effects: Effects
 }
 
 function namedStatement(
@@ -184,13 +197,16 @@ function namedStatement(
   return { name, statement: inScope(scope) }
 
   function inScope(scope: Scope): AnalysedStatement {
-    const part = { tree: query, collected: collect(query, scope, false), prepares: [], opens: [] }
+    const collected = collect(query, scope, false)
+    const effects = effectsOf(query, collected, scope.catalog, context)
+    const part = { tree: query, collected, prepares: [], opens: [], effects }
     return new AnalysedStatement({ text, scope, parts: [part], problem: undefined, inScope }, context)
   }
 }
 
 interface Effects {
   readonly changesSearchPath: boolean
+  readonly nameChanges: readonly NameChange[]
   readonly changesCatalog: boolean
   readonly makesTemporary: boolean
 }
@@ -223,17 +239,24 @@ const notDdl = new Set([
   ],
 ])
 
+const nothing: readonly NameChange[] = []
+const unknown: readonly NameChange[] = [{ kind: 'unknown' }]
+const anything: readonly NameChange[] = [{ kind: 'anything' }]
+
 /** Settings that decide what an unqualified name means (`"$user"` follows the role). */
 const pathSettings = ['search_path', 'role', 'session_authorization', '*']
 
-function effectsOf(collected: Collected, catalog: Catalog, context: AnalyserContext): Effects {
+function effectsOf(tree: Node, collected: Collected, catalog: Catalog, context: AnalyserContext): Effects {
   const runsAnything = collected.commands.has('do') || collected.commands.has('call')
   const isOpaque = runsAnything || runsUnknownCode(collected, catalog, context)
+  const changesSearchPath =
+    isOpaque ||
+    pathSettings.some((name) => collected.settings.has(name)) ||
+    collected.runs.some((run) => run.changesSearchPath)
+  const told = isOpaque ? undefined : nameChangesOf(tree)
   return {
-    changesSearchPath:
-      isOpaque ||
-      pathSettings.some((name) => collected.settings.has(name)) ||
-      collected.runs.some((run) => run.changesSearchPath),
+    changesSearchPath,
+    nameChanges: runsAnything ? anything : (told ?? (changesSearchPath ? unknown : nothing)),
     // Functions seldom run DDL, and reading the catalog after each call would cost too much: what they change
     // is seen when a name is unknown, a row description disagrees, or time is up.
     changesCatalog:
@@ -244,13 +267,31 @@ function effectsOf(collected: Collected, catalog: Catalog, context: AnalyserCont
   }
 }
 
+/** Whether it may change settings that its text does not name. */
+function hidesSettings(collected: Collected, catalog: Catalog, context: AnalyserContext): boolean {
+  const { commands, relations, runs } = collected
+  if (commands.has('do') || commands.has('call') || runsUnknownCode(collected, catalog, context)) return true
+  if (runs.some((run) => run.hidesSettings)) return true
+  return [...relations].some(([relation, access]) => {
+    const unseen = access.has('write') ? relation.functionsOnWrite : relation.functionsOnRead
+    if (unseen.some(({ name }) => name === 'set_config')) return true
+    if (!isView(relation)) return false
+    const view = context.view(relation, catalog)
+    return !view || view.hidesSettings || view.settings.length > 0
+  })
+}
+
 /** Whether code runs that nobody reviewed, named or unseen. */
 function runsUnknownCode(collected: Collected, catalog: Catalog, context: AnalyserContext): boolean {
   if (collected.problems.size > 0 || collected.hasUnknownCursor) return true
   if (![...collected.functions].every(isHarmless)) return true
   return [...collected.relations].some(([relation, access]) => {
     const unseen = access.has('write') ? relation.functionsOnWrite : relation.functionsOnRead
-    if (!unseen.every(isHarmless) || (access.has('write') && relation.hasRules)) return true
+    if (
+      !unseen.every((each) => isHarmless(each) && each.name !== 'set_config') ||
+      (access.has('write') && relation.hasRules)
+    )
+      return true
     // A write to pg_settings is a SET.
     if (relation.isBuiltin && access.has('write')) return true
     return isView(relation) && (context.view(relation, catalog)?.changesSearchPath ?? true)
@@ -268,6 +309,9 @@ class AnalysedStatement implements Statement {
   readonly isBarrier: boolean
   readonly copyIn: boolean
   readonly changesSearchPath: boolean
+  readonly nameChanges: readonly NameChange[]
+  readonly settings: Statement['settings']
+  readonly hidesSettings: boolean
   readonly changesCatalog: boolean
   readonly makesTemporary: boolean
   readonly hasUnknownName: boolean
@@ -276,11 +320,12 @@ class AnalysedStatement implements Statement {
   readonly opens: readonly Named[]
   readonly forgets: Statement['forgets']
   readonly needsSession: boolean
-  readonly parts: readonly Part[]
+  readonly parts: readonly AnalysedPart[]
   readonly #made: Made
   readonly #context: AnalyserContext
   readonly #traces = new WeakMap<readonly Mask[], SqlTrace>()
   #ownText: string | undefined
+  #mayHoldSecrets: boolean | undefined
 
   constructor(made: Made, context: AnalyserContext) {
     const { text, scope, parts, problem } = made
@@ -290,9 +335,10 @@ class AnalysedStatement implements Statement {
     this.#context = context
     this.facts = problem === undefined ? factsOf(parts) : unparsed(problem)
     const all = parts.map(({ collected }) => collected)
-    const effects = all.map((collected) => effectsOf(collected, scope.catalog, context))
+    const effects = parts.map((part) => part.effects)
     const isUnknown = problem !== undefined
     this.changesSearchPath = isUnknown || effects.some((each) => each.changesSearchPath)
+    this.nameChanges = isUnknown ? anything : effects.flatMap((each) => each.nameChanges)
     this.changesCatalog = isUnknown || effects.some((each) => each.changesCatalog)
     this.makesTemporary = isUnknown || effects.some((each) => each.makesTemporary)
     this.copyIn = all.some((collected) => collected.copyIn)
@@ -308,6 +354,11 @@ class AnalysedStatement implements Statement {
       all.some(({ settings }) => settings.size > 0) ||
       [this.prepares, this.opens, this.forgets].some((list) => list.length > 0) ||
       this.facts.commands.includes('execute')
+    this.settings = [
+      ...all.flatMap(({ settings }) => [...settings].map(([name, value]) => ({ name, value }))),
+      ...this.runs.flatMap(({ settings }) => settings),
+    ]
+    this.hidesSettings = isUnknown || all.some((each) => hidesSettings(each, scope.catalog, context))
     this.needsSession = ['execute', 'fetch', 'move'].some((command) => this.facts.commands.includes(command))
     this.isReadOnly =
       this.facts.status === 'known' &&
@@ -326,9 +377,7 @@ class AnalysedStatement implements Statement {
   }
 
   get ownText(): string {
-    this.#ownText ??= this.#mayHoldSecrets()
-      ? (this.#context.withoutStrings(this.text) ?? withheld)
-      : this.text
+    this.#ownText ??= this.#holdsSecrets() ? (this.#context.withoutStrings(this.text) ?? withheld) : this.text
     return this.#ownText
   }
 
@@ -366,7 +415,12 @@ class AnalysedStatement implements Statement {
     return sqlTrace(traces, masked, catalog)
   }
 
-  #mayHoldSecrets(): boolean {
+  get mayHoldSecrets(): boolean {
+    this.#mayHoldSecrets ??= this.#holdsSecrets() || this.runs.some((run) => run.mayHoldSecrets)
+    return this.#mayHoldSecrets
+  }
+
+  #holdsSecrets(): boolean {
     // What does not parse may be a CREATE ROLE with a misspelt word.
     if (this.#made.problem !== undefined) return true
     if (this.parts.some(({ collected }) => collected.hasSecrets)) return true
@@ -387,7 +441,7 @@ class AnalysedStatement implements Statement {
 interface Made {
   readonly text: string
   readonly scope: Scope
-  readonly parts: readonly Part[]
+  readonly parts: readonly AnalysedPart[]
   /** Why there are no parts. */
   readonly problem: string | undefined
   inScope(scope: Scope): AnalysedStatement

@@ -130,18 +130,21 @@ interface Snapshot {
 /** The known snapshot when nothing has changed: what was worked out against it is kept for as long as it is true. */
 async function readNewer(sql: postgres.Sql, known: Snapshot | undefined): Promise<Snapshot> {
   const [session] = await sql<[CatalogRows['session']]>`
-    SELECT current_database() AS database, to_json(current_schemas(true)) AS path`
+    SELECT current_database() AS database, to_json(current_schemas(true)) AS path,
+           current_setting('search_path') AS setting, current_user AS role, session_user AS user`
   // Everything as of one moment: the queries share a transaction.
   return sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', async (transaction): Promise<Snapshot> => {
     // Functions print names qualified when they are not on the path.
     await transaction.unsafe(`SET LOCAL search_path = ''`)
     const [row] = await transaction.unsafe<[{ version: string }]>(versionQuery)
-    const version = JSON.stringify([session, row.version])
-    if (version === known?.version) return known
     const query = async <K extends keyof typeof queries>(name: K) =>
       (await transaction.unsafe(queries[name])) as unknown as CatalogRows[K]
+    const usable = await query('usable')
+    const version = JSON.stringify([session, usable, row.version])
+    if (version === known?.version) return known
     const rows = {
       session,
+      usable,
       relations: await query('relations'),
       columns: await query('columns'),
       sources: await query('sources'),
@@ -171,7 +174,21 @@ const versionQuery = `SELECT concat_ws(' ', ${readFrom
   .map((name) => `(SELECT concat(count(*), ':', sum(hashtext(concat(xmin, ctid))::bigint)) FROM ${name})`)
   .join(', ')}) AS version`
 
+/** Roles whose rights are kept; names are uncertain for a session that becomes another. */
+const maxRoles = 200
+
 const queries = {
+  // Which schemas of a search path count, for each role that the account can become.
+  usable: `
+    SELECT r.rolname AS role,
+           coalesce(to_json(array_agg(n.nspname ORDER BY n.nspname)
+                              FILTER (WHERE has_schema_privilege(r.oid, n.oid, 'USAGE'))), '[]') AS schemas
+    FROM (SELECT oid, rolname FROM pg_roles WHERE pg_has_role(oid, 'MEMBER')
+          ORDER BY rolname <> current_user, rolname <> session_user, rolname LIMIT ${maxRoles}) r,
+         pg_namespace n
+    WHERE n.nspname !~ '^pg_(temp|toast)'
+    GROUP BY r.rolname ORDER BY r.rolname`,
+
   relations: `
     SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
            EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') AS rules,

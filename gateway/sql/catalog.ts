@@ -12,12 +12,20 @@ export interface Catalog {
   readonly database: string
   /** `current_schemas(true)` of a new session: the implicit `pg_catalog` is in it. */
   readonly searchPath: readonly string[]
+  /** The text of `search_path` in a new session. */
+  readonly searchPathSetting: string
+  /** Of a new session: `current_user`, `session_user`. */
+  readonly role: string
+  readonly sessionUser: string
+  /** Schemas that a role has the right to use; `undefined` for one that the account cannot become. */
+  usableSchemas(role: string): ReadonlySet<string> | undefined
   relation(schema: string, name: string): Relation | undefined
   relationByOid(oid: number): Relation | undefined
   /** Every relation of this name, in any schema. */
   relations(name: string): readonly Relation[]
   /** Every function, procedure and aggregate of this name, in any schema. */
   functions(name: string): readonly CatalogFunction[]
+  functionByOid(oid: number): CatalogFunction | undefined
   /** Operators outside `pg_catalog`: their meaning is that of their function. */
   operators(name: string): readonly Operator[]
   types(name: string): readonly Type[]
@@ -93,7 +101,14 @@ export const firstUserOid = 16_384
 
 /** Row sets as `catalog-reader.ts` queries them. */
 export interface CatalogRows {
-  readonly session: { readonly database: string; readonly path: readonly string[] }
+  readonly session: {
+    readonly database: string
+    readonly path: readonly string[]
+    readonly setting: string
+    readonly role: string
+    readonly user: string
+  }
+  readonly usable: readonly { role: string; schemas: readonly string[] }[]
   readonly relations: readonly {
     oid: number
     schema: string
@@ -153,16 +168,22 @@ export function catalog(generation: number, rows: CatalogRows): Catalog {
     },
   )
   const relationsByOid = new Map(relationsOf(rows, function_).map((relation) => [relation.oid, relation]))
+  const usable = new Map(rows.usable.map(({ role, schemas }) => [role, new Set(schemas)]))
   const relations = Map.groupBy(relationsByOid.values(), ({ name }) => name)
 
   return {
     generation,
     database: rows.session.database,
     searchPath: rows.session.path,
+    searchPathSetting: rows.session.setting,
+    role: rows.session.role,
+    sessionUser: rows.session.user,
+    usableSchemas: (role) => usable.get(role),
     relation: (schema, name) => relations.get(name)?.find((relation) => relation.schema === schema),
     relationByOid: (oid) => relationsByOid.get(oid),
     relations: (name) => relations.get(name) ?? [],
     functions: (name) => functions.get(name) ?? [],
+    functionByOid: (oid) => functionsByOid.get(oid),
     operators: (name) => operators.get(name) ?? [],
     types: (name) => types.get(name) ?? [],
     hiddenFunctions: rows.implicitCasts.map((row) => function_(row.function)),

@@ -1,15 +1,18 @@
 /** What the meaning of a statement's names depends on, besides its text. @module */
 
 import type { Catalog } from './catalog.ts'
+import type { FirstNames, NameState } from './name-state.ts'
 import type { Statement } from './statement.ts'
 
 export interface Scope {
   readonly catalog: Catalog
   /**
-   * Schemas in the order in which the session looks names up, `pg_catalog` among them. `undefined` when the
-   * agent changed it: a name is then resolved only when every schema gives the same answer.
+   * Schemas in the order in which the session looks names up, `pg_catalog` among them. `undefined` when that
+   * is not known: a name is then resolved only when every schema gives the same answer.
    */
   readonly searchPath: readonly string[] | undefined
+  /** What {@link searchPath} was made from, for the statements of a text that change it. Absent: a new session. */
+  readonly names?: SessionNames
   /** Prepared statements by name: those of SQL's PREPARE and of the protocol's Parse share one namespace. */
   prepared(name: string): Statement | undefined
   /** Open cursors and portals by name. */
@@ -23,4 +26,9 @@ export interface Scope {
    * or `client_encoding` is not UTF8. Both are told in ParameterStatus.
    */
   readonly readsAsWritten: boolean
+}
+
+export interface SessionNames {
+  readonly state: NameState
+  readonly first: FirstNames
 }

@@ -3,6 +3,7 @@ import type { Mask } from '../decision.ts'
 import type { SqlFacts } from '../facts.ts'
 import type { Column } from '../operation.ts'
 import type { Output } from './masked-output.ts'
+import type { NameChange } from './name-state.ts'
 import type { Scope } from './scope.ts'
 
 /** One text, with one statement or many. The same text in the same scope is the same object. */
@@ -16,6 +17,8 @@ export interface Statement {
   readonly recordedText: string
   /** The text, every string constant replaced where the statement may carry a password. */
   readonly ownText: string
+  /** It, or what it runs, may carry a password, in its text or in its parameters. */
+  readonly mayHoldSecrets: boolean
   /** What EXECUTE and FETCH in it run: the same text means something else when these differ. */
   readonly runs: readonly Statement[]
   /**
@@ -25,7 +28,14 @@ export interface Statement {
   readonly isBarrier: boolean
   /** It is, or contains, COPY … FROM STDIN. */
   readonly copyIn: boolean
+  /** It may change what unqualified names mean, now or for sessions to come. */
   readonly changesSearchPath: boolean
+  /** What its statements do, one after the other, to what the names of the next one mean. */
+  readonly nameChanges: readonly NameChange[]
+  /** Settings that SET, RESET, BEGIN or set_config changes in it, and to what when a constant says so; `*` is any. */
+  readonly settings: readonly { readonly name: string; readonly value: string | undefined }[]
+  /** It runs code that nobody reviewed, which may change settings that the text does not name. */
+  readonly hidesSettings: boolean
   /** DDL, or code that may run it. */
   readonly changesCatalog: boolean
   /** It makes temporary objects, or runs code that may. */
