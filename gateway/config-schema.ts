@@ -19,6 +19,7 @@ import {
 } from './config-values.ts'
 import { algorithms } from './identity/algorithms.ts'
 import { isLoopback } from './loopback.ts'
+import { authenticationMethods, targetSessionAttrs } from './postgres/postgres-target.ts'
 import { Secret } from './secret.ts'
 
 /** How the file's references become values. */
@@ -118,34 +119,109 @@ export function configSchema(references: References) {
     }),
   ])
 
+  const targetHost = z.strictObject({ host: text(), port: port().default(5432) })
+
+  const targetTls = z.strictObject({
+    mode: z.enum(['disable', 'require', 'verify-ca', 'verify-full']).optional(),
+    ca: pem.optional().describe("Authorities to trust instead of the system's"),
+    certificate: pem.optional().describe("The gateway's own certificate chain, for targets that ask for one"),
+    key: pem.transform((value) => new Secret(value)).optional(),
+    negotiation: z
+      .enum(['postgres', 'direct'])
+      .default('postgres')
+      .describe('"direct" begins with TLS at once: PostgreSQL 17 and later'),
+  })
+
+  const targetAuthentication = z.strictObject({
+    methods: z
+      .array(z.enum(authenticationMethods))
+      .min(1)
+      .optional()
+      .describe('What the target may ask for; "none" is that it asks for nothing'),
+    channelBinding: z
+      .enum(['disable', 'prefer', 'require'])
+      .default('prefer')
+      .describe('Whether SCRAM is bound to the TLS connection'),
+  })
+
+  const targetLimits = z.strictObject({
+    connect: duration().default(10_000).describe('Longest wait for one host to accept and log in'),
+    statement: duration().optional().describe('Longest run of a statement'),
+    idle: duration().optional().describe('Longest silence of an agent outside of transactions'),
+    idleInTransaction: duration().optional().describe('Longest silence of an agent inside a transaction'),
+    sessions: z.int().min(1).optional().describe('Agents at the target at a time, for each process'),
+  })
+
   const postgresTarget = z
     .strictObject({
       name: targetName(),
       kind: z.literal('postgres'),
-      host: text(),
+      host: text().optional(),
       port: port().default(5432),
+      hosts: z.array(targetHost).min(1).optional().describe('Instead of "host": tried one after the other'),
+      targetSessionAttrs: z
+        .enum(targetSessionAttrs)
+        .default('any')
+        .describe('Which of the hosts a session may end up at'),
+      loadBalanceHosts: z
+        .enum(['disable', 'random'])
+        .default('disable')
+        .describe('"random": each session tries the hosts in an order of its own'),
       database: text(),
       user: text().describe('The account that agents work with and never see'),
       password: secret.optional(),
-      tls: z
-        .strictObject({
-          mode: z.enum(['disable', 'require', 'verify-ca', 'verify-full']).optional(),
-          ca: pem.optional().describe("Authorities to trust instead of the system's"),
-        })
-        .prefault({}),
+      tls: targetTls.prefault({}),
+      authentication: targetAuthentication.prefault({}),
+      limits: targetLimits.prefault({}),
       labels: labels(),
       trustedFunctions: z
         .array(text())
         .default([])
         .describe('Opaque functions (schema.name) that may be called where columns are masked'),
     })
-    .transform((target) => ({
-      ...target,
-      tls: { ...target.tls, mode: target.tls.mode ?? (isLoopback(target.host) ? 'disable' : 'verify-full') },
-    }))
-    .refine(({ host, tls }) => tls.mode !== 'disable' || isLoopback(host), {
-      path: ['tls', 'mode'],
-      message: 'must not be "disable" when "host" is not loopback: the password would travel in the clear',
+    .transform(({ host, port, hosts, ...target }, context) => {
+      if ((host === undefined) === (hosts === undefined)) {
+        context.addIssue({ code: 'custom', path: ['host'], message: 'must be given, or "hosts" instead' })
+        return z.NEVER
+      }
+      const reached = hosts ?? [{ host: host ?? '', port }]
+      const isNear = reached.every((one) => isLoopback(one.host))
+      const isPlain = isNear && !target.tls.ca && !target.tls.certificate
+      const mode = target.tls.mode ?? (isPlain ? 'disable' : 'verify-full')
+      return { ...target, hosts: reached, isNear, tls: { ...target.tls, mode } }
+    })
+    .superRefine(({ isNear, tls, authentication: { methods, channelBinding } }, context) => {
+      const wrong = (path: string[], message: string): void =>
+        context.addIssue({ code: 'custom', path, message })
+      if (tls.mode === 'disable') {
+        const without = 'cannot be had without TLS: "tls.mode" is "disable"'
+        if (!isNear) {
+          wrong(
+            ['tls', 'mode'],
+            'must not be "disable" when "host" is not loopback: the password would travel in the clear',
+          )
+        }
+        if (tls.negotiation === 'direct') wrong(['tls', 'negotiation'], without)
+        if (tls.certificate) wrong(['tls', 'certificate'], without)
+        if (channelBinding === 'require') wrong(['authentication', 'channelBinding'], without)
+        if (methods?.includes('password'))
+          wrong(['authentication', 'methods'], 'must not contain "password" without TLS')
+      }
+      if (tls.ca && (tls.mode === 'disable' || tls.mode === 'require')) {
+        wrong(['tls', 'ca'], `would not be looked at: with mode "${tls.mode}" no certificate is checked`)
+      }
+      if (tls.mode === 'verify-ca' && !tls.ca) {
+        wrong(
+          ['tls', 'ca'],
+          'must be given with "verify-ca": anybody can have a certificate of a public authority',
+        )
+      }
+      if (!tls.certificate !== !tls.key) {
+        wrong(['tls', tls.key ? 'certificate' : 'key'], 'must be given: certificate and key go together')
+      }
+      if (channelBinding === 'require' && methods && !methods.includes('scram-sha-256')) {
+        wrong(['authentication', 'methods'], 'must contain "scram-sha-256": only it has channel binding')
+      }
     })
 
   const httpTarget = z

@@ -99,6 +99,18 @@ export const denials = {
     title: 'Target unreachable',
     hint: 'Try again later; operators find the cause in the log.',
   },
+  target_lost: {
+    sqlstate: '08006',
+    status: 502,
+    title: 'Target lost',
+    hint: 'Connect again. Whether the last operation ran is not known: look before you repeat it.',
+  },
+  target_full: {
+    sqlstate: '53300',
+    status: 503,
+    title: 'Too many sessions at the target',
+    hint: 'Try again later, or share sessions.',
+  },
   internal: {
     sqlstate: 'XX000',
     status: 500,

@@ -204,7 +204,7 @@ async function openPostgres(house: House): Promise<Address | undefined> {
   for (const target of config.targets) {
     if (target.kind !== 'postgres') continue
     const reached = postgresTarget(target)
-    const catalog = catalogReader({ connect: catalogConnection(reached), log, now })
+    const catalog = catalogReader({ connect: catalogConnection(runtime.network, reached), log, now })
     closing.push(() => catalog.close())
     const analyse = analyser({ parser: grammar, trusted: new Set(target.trustedFunctions) })
     targets.set(target.name, reached)

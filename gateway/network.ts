@@ -23,6 +23,8 @@ export interface Socket {
   /** IP address without port. */
   readonly remoteAddress: string | undefined
   readonly isEncrypted: boolean
+  /** The certificate that the peer showed in {@link startTls}, DER. */
+  readonly peerCertificate: Uint8Array | undefined
   /**
    * Aborts when the peer has closed or the connection broke, also while nobody reads: what makes a held
    * operation end when its agent leaves.
@@ -49,10 +51,22 @@ export interface ServerTls {
   readonly key: string
 }
 
-export interface ClientTls {
+export interface ClientTls extends ClientTrust {
   /** For SNI and, when `verify` is `full`, the name that the certificate must carry. */
   readonly serverName: string
+  /** Offered by ALPN: what the peer chooses, if it chooses anything, must be it. */
+  readonly protocol: string
+  /** Whether the peer must choose: one that does not know the protocol cannot be made to speak it. */
+  readonly isProtocolDemanded: boolean
+}
+
+/** Whom a client believes, and how it shows who it is. */
+export interface ClientTrust {
   readonly verify: 'none' | 'ca' | 'full'
   /** PEM; the system's authorities when absent. */
   readonly ca?: string | undefined
+  /** The client's own certificate chain, PEM. */
+  readonly certificate?: string | undefined
+  /** The private key of the certificate, PEM. */
+  readonly key?: string | undefined
 }

@@ -129,7 +129,7 @@ describe.each(['node', 'deno'] as const)('on %s', (runtime) => {
       expect.stringMatching(/^✓ policy .*: revision \S+ can decide$/),
       '✓ store sqlite: answers',
       `✓ issuer ${idp.issuer}: its keys can be read`,
-      `✓ target shop: "${database.user}" can sign in to database "${database.database}"`,
+      `✓ target shop: "${database.user}" can sign in to database "${database.database}" (scram-sha-256, no TLS)`,
       '✓ target shop-api: answers 200',
     ])
     expect(code).toBe(0)
@@ -152,7 +152,7 @@ describe('check', () => {
     expect(stdout).toMatch(/✗ policy .*nothing: .*does not exist/)
     expect(stdout).toMatch(/✗ issuer http:\/\/127.0.0.1:9: Cannot read issuer/)
     expect(stdout).toMatch(
-      /✗ target shop: Cannot connect to target "shop" \(.*password authentication failed/,
+      /✗ target shop: Cannot connect to target "shop": the gateway cannot log in \(.*28P01 password authentication failed/,
     )
     expect(stdout).toMatch(/✗ target shop-api: it answers 401: the credential is not good/)
     expect(stdout).toMatch(/✓ store sqlite/)

@@ -59,8 +59,17 @@ describe('a configuration', () => {
       listen: { postgres: { host: '127.0.0.1', port: 6432, plaintext: 'loopback' } },
       identity: { issuers: [{ groups: 'groups', subject: 'sub', skewSeconds: 5 }] },
       plugins: ['record', 'auth', 'authorize', 'approve', 'mask'],
-      recording: { resultLimit: 16_384 },
-      targets: [{ port: 5432, tls: { mode: 'disable' }, labels: {} }],
+      recording: { resultLimit: 16_384, retention: { every: 600_000 } },
+      targets: [
+        {
+          hosts: [{ host: '127.0.0.1', port: 5432 }],
+          targetSessionAttrs: 'any',
+          tls: { mode: 'disable', negotiation: 'postgres' },
+          authentication: { channelBinding: 'prefer' },
+          limits: { connect: 10_000 },
+          labels: {},
+        },
+      ],
       log: { level: 'info', format: 'json' },
       limits: { drain: 10_000 },
     })
@@ -205,12 +214,17 @@ describe('a problem is named with its key, what was expected and what was found'
     [
       'store:',
       'recording: { resultLimit: 16KB }\nstore:',
-      '"recording.resultLimit" must be a size such as "16KiB" (B, KiB, MiB), got "16KB"',
+      '"recording.resultLimit" must be a size such as "16KiB" (B, KiB, MiB, GiB), got "16KB"',
+    ],
+    [
+      'store:',
+      'recording: { retention: { age: 1 year } }\nstore:',
+      '"recording.retention.age" must be a time such as "30s" (ms, s, m, h, d), got "1 year"',
     ],
     [
       'store:',
       'limits: { drain: 10 }\nstore:',
-      '"limits.drain" must be a time such as "30s" (ms, s, m, h), got a number',
+      '"limits.drain" must be a time such as "30s" (ms, s, m, h, d), got a number',
     ],
     ['kind: postgres', 'kind: mysql', '"targets[0].kind" must be one of "postgres", "http", got "mysql"'],
     [
@@ -222,6 +236,72 @@ describe('a problem is named with its key, what was expected and what was found'
       'host: 127.0.0.1',
       'host: db.example, tls: { mode: disable }',
       '"targets[0].tls.mode" must not be "disable" when "host" is not loopback: the password would travel in the clear',
+    ],
+    ['host: 127.0.0.1, ', '', '"targets[0].host" must be given, or "hosts" instead'],
+    [
+      'host: 127.0.0.1',
+      'host: 127.0.0.1, hosts: [{ host: 127.0.0.2 }]',
+      '"targets[0].host" must be given, or "hosts" instead',
+    ],
+    [
+      'host: 127.0.0.1',
+      'hosts: [{ host: 127.0.0.1 }, { host: db.example }], tls: { mode: disable }',
+      /^"targets\[0\].tls.mode" must not be "disable" when "host" is not loopback/,
+    ],
+    [
+      'user: app,',
+      'user: app, targetSessionAttrs: master,',
+      /^"targets\[0\].targetSessionAttrs" must be one of "any", "read-write", .*, got "master"$/,
+    ],
+    [
+      'user: app,',
+      'user: app, tls: { mode: prefer },',
+      /^"targets\[0\].tls.mode" must be one of "disable", "require", .*, got "prefer"$/,
+    ],
+    [
+      'user: app,',
+      'user: app, tls: { mode: require, ca: "file:cert.pem" },',
+      '"targets[0].tls.ca" would not be looked at: with mode "require" no certificate is checked',
+    ],
+    [
+      'user: app,',
+      'user: app, tls: { mode: verify-ca },',
+      /^"targets\[0\].tls.ca" must be given with "verify-ca"/,
+    ],
+    [
+      'user: app,',
+      'user: app, tls: { mode: verify-full, key: "file:cert.pem" },',
+      '"targets[0].tls.certificate" must be given: certificate and key go together',
+    ],
+    [
+      'user: app,',
+      'user: app, tls: { mode: disable, negotiation: direct },',
+      '"targets[0].tls.negotiation" cannot be had without TLS: "tls.mode" is "disable"',
+    ],
+    [
+      'user: app,',
+      'user: app, authentication: { channelBinding: require },',
+      '"targets[0].authentication.channelBinding" cannot be had without TLS: "tls.mode" is "disable"',
+    ],
+    [
+      'user: app,',
+      'user: app, authentication: { methods: [password] },',
+      '"targets[0].authentication.methods" must not contain "password" without TLS',
+    ],
+    [
+      'user: app,',
+      'user: app, tls: { mode: verify-full }, authentication: { methods: [md5], channelBinding: require },',
+      '"targets[0].authentication.methods" must contain "scram-sha-256": only it has channel binding',
+    ],
+    [
+      'user: app,',
+      'user: app, limits: { connect: 10 },',
+      '"targets[0].limits.connect" must be a time such as "30s" (ms, s, m, h, d), got a number',
+    ],
+    [
+      'user: app,',
+      'user: app, limits: { sessions: 0 },',
+      '"targets[0].limits.sessions" must be a number of at least 1, got 0',
     ],
     [
       'env:SHOP_PASSWORD',

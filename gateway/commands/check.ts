@@ -7,7 +7,7 @@ import { keySet } from '../identity/key-set.ts'
 import type { Log } from '../log.ts'
 import { readBundle } from '../policy/bundle.ts'
 import { policy } from '../policy/policy.ts'
-import { connectUpstream } from '../postgres/upstream.ts'
+import { connectUpstream } from '../postgres/connect-upstream.ts'
 import { signer } from '../recordings/signer.ts'
 import { nodeFiles } from '../runtime/node-files.ts'
 import { nodeNetwork } from '../runtime/node-network.ts'
@@ -100,11 +100,20 @@ async function checkDatabase(target: TargetConfig & { kind: 'postgres' }): Promi
     nodeNetwork,
     postgresTarget(target),
     new Map([['application_name', 'sluice check']]),
-    AbortSignal.timeout(timeoutMs),
+    // Each host has a limit of its own.
+    new AbortController().signal,
   )
   upstream.end()
-  return `"${target.user}" can sign in to database "${target.database}"`
+  const how = `${upstream.authenticatedBy}, ${encryption[target.tls.mode]}`
+  return `"${target.user}" can sign in to database "${target.database}" (${how})`
 }
+
+const encryption = {
+  disable: 'no TLS',
+  require: 'TLS, certificate not checked',
+  'verify-ca': 'TLS, certificate checked',
+  'verify-full': 'TLS, certificate and name checked',
+} as const
 
 async function checkService({ url, credential }: TargetConfig & { kind: 'http' }): Promise<string> {
   const response = await fetch(url, {

@@ -13,11 +13,12 @@ import type { Address, Listener, Network, Socket } from '../network.ts'
 import type { EstablishedSession, Plugin, Session } from '../plugin.ts'
 import { uuid } from '../uuid.ts'
 import { authenticationOk, backendKeyData, errorResponse, parameterStatus, readyForQuery } from './backend.ts'
-import type { PostgresTarget } from './postgres-target.ts'
+import { connectUpstream } from './connect-upstream.ts'
+import { type PostgresTarget, sessionParameters } from './postgres-target.ts'
 import { type OperationEnd, PostgresSession } from './session.ts'
 import type { Analysis } from './session-scope.ts'
+import { SessionSlots } from './session-slots.ts'
 import { type EncryptionRules, readStartup, readToken, type Startup } from './startup.ts'
-import { cancelUpstream, connectTimeoutMilliseconds, connectUpstream } from './upstream.ts'
 
 export interface DoorServices {
   readonly network: Network
@@ -46,6 +47,7 @@ export async function postgresDoor(address: Address, services: DoorServices): Pr
 export class Door {
   readonly #services: DoorServices
   readonly #sessions = new Map<string, PostgresSession>()
+  readonly #slots = new SessionSlots()
   readonly #serving = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
   #listener: Listener | undefined
@@ -154,8 +156,10 @@ export class Door {
     const { network, log, now, plugins } = this.#services
     const analysis = this.#services.analyses.get(target.name)
     if (!analysis) throw new Error(`Cannot open session: target "${target.name}" has no analysis`)
+    using _slot = this.#slots.take(target)
     const leaving = AbortSignal.any([socket.gone, this.#stopping.signal])
-    const upstream = await connectUpstream(network, target, startup.parameters, leaving)
+    const parameters = sessionParameters(target, startup.parameters)
+    const upstream = await connectUpstream(network, target, parameters, leaving)
     const key = this.#newKey()
     const session = new PostgresSession(socket, upstream, established, {
       analysis,
@@ -163,24 +167,16 @@ export class Door {
       log,
       now,
       observe: (ended) => this.#services.observe(target.name, ended),
-      cancelUpstream: (upstreamKey) =>
-        cancelUpstream(network, target, upstreamKey, AbortSignal.timeout(connectTimeoutMilliseconds)),
+      cancelUpstream: () => upstream.cancel(AbortSignal.timeout(target.limits.connect)),
     })
     const name = key.toHex()
     this.#sessions.set(name, session)
     this.#services.observeSessions(1)
     try {
-      const parameters = [...upstream.parameters].map(([parameter, value]) =>
-        parameterStatus(parameter, value),
-      )
+      const told = [...upstream.parameters].map(([parameter, value]) => parameterStatus(parameter, value))
       const processId = new DataView(key.buffer, key.byteOffset).getInt32(0)
       await socket.write(
-        concat([
-          authenticationOk(),
-          ...parameters,
-          backendKeyData(processId, key.subarray(4)),
-          readyForQuery('I'),
-        ]),
+        concat([authenticationOk(), ...told, backendKeyData(processId, key.subarray(4)), readyForQuery('I')]),
       )
       await session.serve()
     } finally {

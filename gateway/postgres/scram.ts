@@ -1,6 +1,7 @@
 /**
- * SCRAM-SHA-256 from the client's side (RFC 5802, RFC 7677; PostgreSQL manual, 54.3 "SASL Authentication"):
- * proves that the gateway knows the target's password, and that the target does too.
+ * SCRAM-SHA-256 and SCRAM-SHA-256-PLUS from the client's side (RFC 5802, RFC 7677; PostgreSQL manual, 54.3
+ * "SASL Authentication"): proves that the gateway knows the target's password, and that the target does too;
+ * with PLUS also that both see the same TLS connection.
  *
  * @module
  */
@@ -10,25 +11,41 @@ import { promisify } from 'node:util'
 /** A server may not make the gateway compute for ever. PostgreSQL's default is 4,096. */
 const iterationLimit = 1_000_000
 
+/** What the client says of channel binding in its first words, gs2-cbind-flag (RFC 5802, section 6). */
+export type ChannelBinding =
+  /** It is bound to the digest of the server's certificate. */
+  | { readonly kind: 'tls-server-end-point'; readonly digest: Uint8Array }
+  /** The client could, but saw no offer of the server: a server that did offer it knows that somebody lied. */
+  | { readonly kind: 'not offered' }
+  /** The client cannot, or does not want to. */
+  | { readonly kind: 'none' }
+
 export class Scram {
   readonly #password: string
+  readonly #header: string
+  /** What the final message repeats: the header, and the digest. */
+  readonly #bound: string
   readonly #nonce = randomBytes(18).toString('base64')
   #serverSignature: Buffer | undefined
   /** True once the server has proven that it knows the password. */
   isVerified = false
 
-  constructor(password: string) {
+  constructor(password: string, binding: ChannelBinding = { kind: 'none' }) {
+    this.#header = headerOf(binding)
+    const digest = binding.kind === 'tls-server-end-point' ? binding.digest : new Uint8Array(0)
+    this.#bound = Buffer.concat([Buffer.from(this.#header), digest]).toString('base64')
     // PostgreSQL falls back to the raw bytes where SASLprep fails; NFKC covers what it does to ordinary text.
     this.#password = password.normalize('NFKC')
   }
 
   /** The server takes the user from the startup message, so none is named here. */
   clientFirst(): string {
-    return `n,,${this.#clientFirstBare()}`
+    return `${this.#header}${this.#clientFirstBare()}`
   }
 
   /** @throws Error when the server's message is malformed or not an answer to ours */
   async clientFinal(serverFirst: string): Promise<string> {
+    if (this.#serverSignature) throw new Error('Cannot authenticate at target: it asks for a second proof')
     const attributes = parse(serverFirst)
     const nonce = attributes.get('r') ?? ''
     const salt = Buffer.from(attributes.get('s') ?? '', 'base64')
@@ -43,7 +60,7 @@ export class Scram {
     }
     const salted = await promisify(pbkdf2)(this.#password, salt, iterations, 32, 'sha256')
     const clientKey = hmac(salted, 'Client Key')
-    const withoutProof = `c=biws,r=${nonce}`
+    const withoutProof = `c=${this.#bound},r=${nonce}`
     const authMessage = `${this.#clientFirstBare()},${serverFirst},${withoutProof}`
     const signature = hmac(createHash('sha256').update(clientKey).digest(), authMessage)
     const proof = clientKey.map((byte, index) => byte ^ (signature[index] as number))
@@ -63,6 +80,17 @@ export class Scram {
 
   #clientFirstBare(): string {
     return `n=*,r=${this.#nonce}`
+  }
+}
+
+function headerOf(binding: ChannelBinding): string {
+  switch (binding.kind) {
+    case 'tls-server-end-point':
+      return 'p=tls-server-end-point,,'
+    case 'not offered':
+      return 'y,,'
+    case 'none':
+      return 'n,,'
   }
 }
 

@@ -12,7 +12,7 @@ import type { ServerTls, Socket } from '../network.ts'
 import { authenticationCleartextPassword, negotiateProtocolVersion } from './backend.ts'
 import { FrameReader } from './frame-reader.ts'
 import { frontend, readPassword } from './frontend.ts'
-import { cancelRequestCode, sslRequestCode } from './upstream.ts'
+import { cancelRequestCode, sslRequestCode } from './request-codes.ts'
 
 export type Startup =
   | { readonly kind: 'cancel'; readonly key: Uint8Array }

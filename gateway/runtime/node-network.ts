@@ -8,6 +8,8 @@ export const nodeNetwork: Network = {
     signal.throwIfAborted()
     const socket = net.connect({ host: address.host, port: address.port, noDelay: true })
     await eventOf(socket, 'connect', signal)
+    // Deno takes the first two and leaves the others to the system.
+    socket.setKeepAlive(true, keepAlive.idleMilliseconds, keepAlive.intervalMilliseconds, keepAlive.count)
     return new NodeSocket(socket, false)
   },
 
@@ -33,12 +35,16 @@ export const nodeNetwork: Network = {
   },
 }
 
+/** A peer that is gone without a word is noticed after a minute of silence, also while an answer is waited for. */
+const keepAlive = { idleMilliseconds: 30_000, intervalMilliseconds: 10_000, count: 3 }
+
 /** Bytes read ahead of the reader before the peer is made to wait: enough to notice that a waiting agent left. */
 const readAheadBytes = 256 * 1024
 
 class NodeSocket implements Socket {
   readonly remoteAddress: string | undefined
   readonly isEncrypted: boolean
+  readonly peerCertificate: Uint8Array | undefined
   readonly #socket: net.Socket
   readonly #gone = new AbortController()
   #chunks: Uint8Array[] = []
@@ -49,9 +55,10 @@ class NodeSocket implements Socket {
   #draining: Promise<void> | undefined
   #drained: (() => void) | undefined
 
-  constructor(socket: net.Socket, isEncrypted: boolean) {
+  constructor(socket: net.Socket, isEncrypted: boolean, peerCertificate?: Uint8Array) {
     this.#socket = socket
     this.isEncrypted = isEncrypted
+    this.peerCertificate = peerCertificate
     this.remoteAddress = socket.remoteAddress?.replace(/^::ffff:/, '')
     socket.on('data', this.#onData)
     socket.on('end', this.#onEnd)
@@ -98,17 +105,29 @@ class NodeSocket implements Socket {
   }
 
   async startTls(options: ClientTls): Promise<Socket> {
+    if (this.#buffered > 0) {
+      // More than was asked for would be plain text from somebody in the middle (CVE-2021-23222).
+      this.destroy()
+      throw new Error('Cannot start TLS: the peer sent plain text before it')
+    }
     const raw = this.#release()
+    const { serverName, verify, ca, certificate, key, protocol, isProtocolDemanded } = options
     const secured = tls.connect({
       socket: raw,
-      rejectUnauthorized: options.verify !== 'none',
+      rejectUnauthorized: verify !== 'none',
       minVersion: 'TLSv1.2',
-      ...(net.isIP(options.serverName) ? { host: options.serverName } : { servername: options.serverName }),
-      ...(options.ca === undefined ? {} : { ca: options.ca }),
-      ...(options.verify === 'full' ? {} : { checkServerIdentity: () => undefined }),
+      ALPNProtocols: [protocol],
+      ...(net.isIP(serverName) ? { host: serverName } : { servername: serverName }),
+      ...(ca === undefined ? {} : { ca }),
+      ...(certificate === undefined || key === undefined ? {} : { cert: certificate, key }),
+      ...(verify === 'full' ? {} : { checkServerIdentity: () => undefined }),
     })
     await eventOf(secured, 'secureConnect', this.#gone.signal)
-    return new NodeSocket(secured, true)
+    if (isProtocolDemanded && secured.alpnProtocol !== protocol) {
+      secured.destroy()
+      throw new Error(`Cannot start TLS: the peer does not speak "${protocol}"`)
+    }
+    return new NodeSocket(secured, true, secured.getPeerX509Certificate()?.raw)
   }
 
   end(): void {

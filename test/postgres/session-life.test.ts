@@ -328,14 +328,14 @@ test('a held statement ends when its target is lost: what people approved could 
   killer.end()
   const [error] = await client.receiveUntil('E')
 
-  expect(errorFields(error!.body).C).toBe('08001')
+  expect(errorFields(error!.body).C).toBe('08006')
   expect(await gate.ended).toMatch(/target/)
-  expect(errorFields((await client.receive()).body)).toMatchObject({ S: 'FATAL', C: '08001' })
+  expect(errorFields((await client.receive()).body)).toMatchObject({ S: 'FATAL', C: '08006' })
   await expect(client.receive()).rejects.toThrow()
 })
 
 test('a target that cannot be reached is a clear error that names it and no credential', async () => {
-  const door = await start({ target: { port: await freePort() } })
+  const door = await start({ target: { hosts: [{ host: '127.0.0.1', port: await freePort() }] } })
 
   await expect(door.connect()).rejects.toThrow(/08001 Cannot connect to target "shop"/)
   expect(door.logged.join()).not.toContain(server.password)
@@ -349,19 +349,28 @@ test("a wrong upstream password is the operators' business: the agent learns onl
 })
 
 test('the target is reached by TLS whose certificate is verified, or not at all', async () => {
-  const verified = await start({ target: { host: 'localhost', tls: { verify: 'full', ca: server.ca } } })
+  const verified = await start({
+    target: { hosts: [{ host: 'localhost', port: server.port }], tls: { verify: 'full', ca: server.ca } },
+  })
   const client = await connect(verified)
   client.send(query('SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()'))
   const [, row] = await client.receiveUntilReady()
   expect(new TextDecoder().decode(row!.body.subarray(6))).toBe('t')
 
-  const unverified = await start({ target: { host: 'localhost', tls: { verify: 'full' } } })
+  const unverified = await start({
+    target: { hosts: [{ host: 'localhost', port: server.port }], tls: { verify: 'full' } },
+  })
   await expect(unverified.connect()).rejects.toThrow(/08001/)
 })
 
 test('a target that is not the one that was asked for is refused under verify-full', async () => {
   const { tls } = await certificate()
-  const door = await start({ target: { host: 'localhost', tls: { verify: 'full', ca: tls.certificate } } })
+  const door = await start({
+    target: {
+      hosts: [{ host: 'localhost', port: server.port }],
+      tls: { verify: 'full', ca: tls.certificate },
+    },
+  })
 
   await expect(door.connect()).rejects.toThrow(/08001/)
 })
@@ -473,7 +482,7 @@ test('a startup that is malformed or too long is refused at once', async () => {
 })
 
 test('no token is ever written to the log', async () => {
-  const door = await start({ target: { port: await freePort() } })
+  const door = await start({ target: { hosts: [{ host: '127.0.0.1', port: await freePort() }] } })
 
   await expect(door.connect({ token: 'very-secret-token' })).rejects.toThrow()
 

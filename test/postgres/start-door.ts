@@ -56,16 +56,19 @@ export async function startDoor(
     name: 'shop',
     kind: 'postgres',
     labels: {},
-    host: server.host,
-    port: server.port,
+    hosts: [{ host: server.host, port: server.port }],
+    loadBalanceHosts: 'disable',
+    targetSessionAttrs: 'any',
     database: server.database,
     user: server.user,
     password: server.password,
     tls: undefined,
+    authentication: { methods: ['scram-sha-256', 'none'], channelBinding: 'prefer' },
+    limits: { connect: 10_000 },
     ...options.target,
   }
   const log = logInto(logged)
-  const catalog = catalogReader({ connect: catalogConnection(target), log })
+  const catalog = catalogReader({ connect: catalogConnection(nodeNetwork, target), log })
   const analyse = analyser({ parser: await parser({ wasm: await pgQueryWasm() }) })
   const deciding: Plugin = {
     name: 'decide',
