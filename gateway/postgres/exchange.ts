@@ -35,8 +35,8 @@ export interface Refused {
   readonly segment: number
   readonly changes: readonly Change[]
   readonly protocol: Protocol
-  /** The ErrorResponse for the agent. */
-  readonly error: Uint8Array
+  /** The ErrorResponse for the agent, made from the one that the target was made to raise. */
+  readonly error: (theirs: Uint8Array) => Uint8Array
 }
 
 /** An operation in the chain. */

@@ -134,6 +134,15 @@ export function describePortal(name: string): Uint8Array {
   return serialize.describe({ type: 'P', name })
 }
 
+/** Binds the unnamed portal to a statement, without parameters. */
+export function bindPortal(statement: string): Uint8Array {
+  return serialize.bind({ statement })
+}
+
+export function closeStatement(name: string): Uint8Array {
+  return serialize.close({ type: 'S', name })
+}
+
 export function executePortal(name: string): Uint8Array {
   return serialize.execute({ portal: name, rows: 0 })
 }

@@ -23,6 +23,7 @@ import type { EstablishedSession, Plugin } from '../plugin.ts'
 import {
   backend,
   errorResponse,
+  message,
   noticeResponse,
   readCommandTag,
   readErrorFields,
@@ -31,12 +32,22 @@ import {
   readTransactionStatus,
   readyForQuery,
   type TransactionStatus,
+  text,
 } from './backend.ts'
-import { Conducted, type Exchange, type Forwarded, type Protocol, type Step } from './exchange.ts'
+import {
+  Conducted,
+  type Exchange,
+  type Forwarded,
+  type Protocol,
+  type Refused,
+  type Step,
+} from './exchange.ts'
 import { FrameReader } from './frame-reader.ts'
 import type { Scanned } from './frame-scanner.ts'
 import {
   type Bind,
+  bindPortal,
+  closeStatement,
   describePortal,
   executePortal,
   flush,
@@ -304,13 +315,12 @@ export class PostgresSession {
     const { statements } = this.#scope
     // A Parse that is bound at once is decided together with its execution.
     if (!this.#isPendingParse(bind.statement)) await this.#settlePending()
+    // PREPARE and DEALLOCATE under way may give the name another meaning.
+    await this.#scope.passBarrier(() => this.#settled())
     if (statements.isUncertain(bind.statement, this.#segment)) await this.#settled()
+    if (this.#isSkipping) return
     const known = statements.get(bind.statement)
-    if (!known) {
-      const which =
-        bind.statement === '' ? 'unnamed prepared statement' : `prepared statement "${bind.statement}"`
-      return this.#refuseAs('26000', `${which} does not exist`)
-    }
+    if (!known) return this.#refuseUnknownStatement(bind.statement)
     // The server reads a prepared statement anew when what it depends on has changed, so its facts are too.
     const prepared = await this.#understand(known, 'extended')
     if (prepared && !this.#isSkipping) this.#bound(frame, bind, prepared)
@@ -354,13 +364,15 @@ export class PostgresSession {
 
   async #executeLater(frame: Uint8Array, name: string): Promise<void> {
     await this.#settlePending()
+    // DECLARE and CLOSE under way may give the name another meaning.
+    await this.#scope.passBarrier(() => this.#settled())
     if (this.#scope.portals.isUncertain(name, this.#segment)) await this.#settled()
     if (!this.#isSkipping) await this.#executed(frame, name)
   }
 
   #executed(frame: Uint8Array, name: string): Promise<void> | undefined {
     const portal = this.#scope.portals.get(name)
-    if (!portal) return this.#refuseAs('34000', `portal "${name}" does not exist`)
+    if (!portal) return this.#refuseUnknown(name, [executePortal(standIn)])
     const pending = this.#pending
     this.#pending = undefined
     const { frames, steps, changes } = pending ?? empty()
@@ -418,7 +430,8 @@ export class PostgresSession {
 
   /** Whatever came while the target takes COPY data would be lost, and its answer be missing. */
   async #afterCopy(frame: Uint8Array): Promise<void> {
-    if (frame[0] === frontend.Sync) throw new Denied('invalid', 'Cannot read message: a Sync is no COPY data')
+    // The target drops such a message, and says so; had its COPY failed before, it would take it for the next one.
+    if (this.#copyIn) throw new Denied('invalid', 'Cannot read message: it came in place of COPY data')
     await this.#settled()
     this.#simpleCopy = undefined
     await this.#handle(frame)
@@ -657,12 +670,27 @@ export class PostgresSession {
   #refuse(protocol: Protocol, error: Uint8Array): void {
     if (this.#isSkipping) return
     this.#fail(protocol, '')
-    this.#push({ kind: 'refused', segment: this.#segment, changes: [], protocol, error })
+    this.#push({ kind: 'refused', segment: this.#segment, changes: [], protocol, error: () => error })
   }
 
-  /** Answers as the target would for a name that it does not know. */
-  #refuseAs(code: string, message: string): undefined {
-    this.#refuse('extended', errorResponse({ severity: 'ERROR', code, message }))
+  /** A statement that is not known here is not for the target to find. */
+  #refuseUnknownStatement(name: string): void {
+    if (name !== '') return this.#refuseUnknown(name, [bindPortal(standIn)])
+    // Only the target's own error is worded and placed as its own: it is asked for what it cannot have.
+    this.#refuseUnknown(name, [closeStatement(name), bindPortal(name)])
+  }
+
+  /** Lets the target say that it does not know a stand-in, and tells the agent the same of the name. */
+  #refuseUnknown(name: string, frames: readonly Uint8Array[]): undefined {
+    if (this.#isSkipping) return
+    for (const frame of frames) this.#upstream.outbox.push(frame)
+    this.#push({
+      kind: 'refused',
+      segment: this.#segment,
+      changes: [],
+      protocol: 'extended',
+      error: (theirs) => renamed(theirs, name),
+    })
   }
 
   #deny(exchange: Conducted, error: unknown): void {
@@ -744,15 +772,17 @@ export class PostgresSession {
   /** Reads the error that the target was made to raise, and shows the agent ours. */
   async #answerRefusal(
     exchange: Exchange & { readonly protocol: Protocol },
-    error: Uint8Array,
+    error: Refused['error'],
   ): Promise<void> {
     for (;;) {
       const { type, frame } = await this.#nextMessage()
       if (type === backend.ErrorResponse) {
-        await this.#outbox.push(error)
+        await this.#outbox.push(error(frame))
         if (exchange.protocol === 'extended') return this.#skip(exchange)
         continue
       }
+      // The stand-in's own.
+      if (type === backend.CloseComplete) continue
       await this.#outbox.push(frame)
       if (type === backend.ReadyForQuery) return this.#ready(frame, exchange.segment)
     }
@@ -813,7 +843,7 @@ export class PostgresSession {
   async #answerDenied(exchange: Conducted, denied: Denied): Promise<void> {
     for (const change of exchange.changes) change.undo()
     const error = errorOf(denied, exchange.operation.id)
-    if (!exchange.isSent) return this.#answerRefusal(exchange, error)
+    if (!exchange.isSent) return this.#answerRefusal(exchange, () => error)
     // The target runs it already: what it answers is thrown away, and its state made that after an error.
     await this.#discard(exchange)
     if (exchange.protocol === 'simple') return this.#answerFailed(error, denied)
@@ -1019,7 +1049,10 @@ export class PostgresSession {
   /** What is held could not run any more, whatever people answer. */
   #targetLost(): Denied {
     const { name } = this.#session.target
-    return new Denied('target_lost', `Cannot run operation: the connection to target "${name}" was lost`)
+    return new Denied(
+      'target_unreachable',
+      `Cannot run operation: the connection to target "${name}" was lost`,
+    )
   }
 
   #abandonHeld(): void {
@@ -1125,6 +1158,18 @@ function fits(type: number, step: Step): boolean {
 }
 
 const nothing = new Uint8Array(0)
+
+/** A name that stands for nothing at the target. */
+const standIn = 'refused by sluice'
+
+/** An error about the stand-in, as one about a name of the agent's. */
+function renamed(frame: Uint8Array, name: string): Uint8Array {
+  const fields = [...readErrorFields(frame)]
+  const body = fields.map(
+    ([code, value]) => `${code}${code === 'M' ? value.replace(standIn, () => name) : value}`,
+  )
+  return message(backend.ErrorResponse, text(`${body.join('\0')}\0\0`))
+}
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false

@@ -186,3 +186,31 @@ async function count(): Promise<string> {
 function codes(received: readonly Received[]): (string | undefined)[] {
   return received.filter(({ type }) => type === 'E').map(({ body }) => errorFields(body)['C'])
 }
+
+test('a name that a statement under way gives another meaning is decided by the new one', async () => {
+  const client = await connect()
+  client.send(parse({ name: 's', text: 'SELECT 1' }), sync())
+  await client.receiveUntilReady()
+
+  client.send(
+    query('DEALLOCATE s; PREPARE s AS SELECT count(*) FROM notes'),
+    ...[bind({ statement: 's' }), execute({}), sync()],
+  )
+  await client.receiveUntilReady(2)
+
+  expect(door.asked.at(-1)?.facts).toMatchObject({ relations: [{ name: 'notes' }] })
+})
+
+test('a portal that a statement under way replaces by a cursor is decided as the cursor', async () => {
+  const client = await connect()
+  client.send(query('BEGIN'), parse({ text: 'SELECT 1' }), bind({ portal: 'c' }), sync())
+  await client.receiveUntilReady(2)
+
+  client.send(query('CLOSE c; DECLARE c CURSOR FOR SELECT id FROM notes'), execute({ portal: 'c' }), sync())
+  const received = await client.receiveUntilReady(2)
+
+  expect(received.map(({ type }) => type)).toContain('D')
+  expect(door.asked.at(-1)?.facts).toMatchObject({ relations: [{ name: 'notes' }] })
+  client.send(query('ROLLBACK'))
+  await client.receiveUntilReady()
+})
