@@ -38,10 +38,12 @@ export async function startDoor(
     plugins?: readonly Plugin[]
     expiresAt?: number
     tls?: ServerTls
+    plaintext?: 'refuse' | 'loopback'
     target?: Partial<PostgresTarget>
   } = {},
 ): Promise<TestDoor> {
   const { decide = () => allow, expiresAt = Date.now() + 3_600_000 } = options
+  const { plaintext = options.tls ? 'refuse' : 'loopback' } = options
   const asked: Context['operation'][] = []
   const logged: string[] = []
   const principal: Principal = {
@@ -84,7 +86,7 @@ export async function startDoor(
     plugins: [deciding, ...(options.plugins ?? [])],
     targets: new Map([[target.name, target]]),
     analyses: new Map([[target.name, { analyse, catalog }]]),
-    encryption: { tls: options.tls, plaintext: options.tls ? 'refuse' : 'loopback' },
+    encryption: { tls: options.tls, plaintext },
     log,
     now: Date.now,
     observeSessions() {},
