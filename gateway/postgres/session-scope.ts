@@ -3,10 +3,24 @@
  *
  * @module
  */
+import { calledFunction } from '../sql/called-function.ts'
 import type { Catalog } from '../sql/catalog.ts'
 import type { CatalogReader } from '../sql/catalog-reader.ts'
-import type { Scope } from '../sql/scope.ts'
+import {
+  changed,
+  type FirstNames,
+  failed,
+  initialNames,
+  isSettled,
+  type NameChange,
+  type NameState,
+  schemasIn,
+  searchPathOf,
+  unknownNames,
+} from '../sql/name-state.ts'
+import type { Scope, SessionNames } from '../sql/scope.ts'
 import type { Statement } from '../sql/statement.ts'
+import type { TransactionStatus } from './backend.ts'
 import { Names, type Portal, type Prepared } from './names.ts'
 
 /** How a session understands statements. */
@@ -17,14 +31,36 @@ export interface Analysis {
   analyse(text: string, scope: Scope): Statement
 }
 
+/** What names mean in a session that begins with another search path or role than the target's account has. */
+export interface StartPath {
+  /** The setting as it is written, `"$user", public`. */
+  readonly searchPath: string
+  /** The setting `role`; `none` when it is not set. */
+  readonly role: string
+}
+
 export class SessionScope {
   readonly statements = new Names<Prepared>()
   readonly portals = new Names<Portal>()
   readonly #analysis: Analysis
   /** What the target reports of its settings. */
   readonly #settings: ReadonlyMap<string, string>
-  /** A statement has changed the search path: unqualified names are no longer certain. */
-  #isSearchPathChanged = false
+  /** What the session has changed of what unqualified names mean, as far as the target has answered. */
+  #names: NameState = initialNames
+  /** `search_path` as the session began: what it said itself, or else what the catalog has for a new one. */
+  #firstPath: string | undefined
+  readonly #firstRole: string | undefined
+  /** The target has told the session's own. */
+  readonly #isFirstPathTold: boolean
+  /** Statements on their way that change it, by segment. */
+  readonly #asked: { readonly statement: Statement; readonly segment: number }[] = []
+  /** Of those that ran, the ones that do not do it again when their portal is executed once more. */
+  readonly #ran = new WeakSet<Prepared>()
+  /** The target has raised an error since it was last ready. */
+  #hasFailed = false
+  /** The last segment that the target was ready after. */
+  #readySegment = -1
+  #path: PathFor | undefined
   #mayHaveTemporary = false
   /** Where DDL was last asked for, until its transaction has ended: other connections do not see it yet. */
   #ddlSegment: number | undefined
@@ -33,24 +69,32 @@ export class SessionScope {
   /** Changes with everything above, and with the settings. */
   #version = 0
 
-  constructor(analysis: Analysis, settings: ReadonlyMap<string, string>) {
+  constructor(analysis: Analysis, settings: ReadonlyMap<string, string>, startPath?: StartPath) {
     this.#analysis = analysis
     this.#settings = settings
+    this.#firstPath = startPath?.searchPath ?? settings.get('search_path')
+    this.#firstRole = startPath?.role
+    this.#isFirstPathTold = this.#firstPath !== undefined
   }
 
   /**
-   * Facts of a text, or of a prepared statement as it is now: the server reads one anew when what it depends
-   * on has changed.
+   * Facts of a text, of a function by its number, or of a prepared statement as it is now: the server reads one
+   * anew when what it depends on has changed.
    *
    * @param settled waits until everything that was asked for is answered
    * @throws Error when the catalog cannot be read
    */
   async understand(
-    what: string | Prepared,
+    what: string | number | Prepared,
     segment: number,
     settled: () => Promise<void>,
   ): Promise<Prepared> {
-    await this.passBarrier(settled)
+    // How an earlier segment ends may bring names back to what they meant.
+    const mustSettle = this.#isBarrierUp || (segment > this.#readySegment + 1 && this.#mayBringBack())
+    if (mustSettle) {
+      await settled()
+      this.#isBarrierUp = false
+    }
     const { catalog } = this.#analysis
     let known = catalog.current() ?? (await catalog.read())
     let seen = this.#look(what, known, segment)
@@ -69,20 +113,32 @@ export class SessionScope {
     this.#isBarrierUp = false
   }
 
+  /** Waits for a statement under way that may change what others mean, or what names stand for. */
+  async passBarrier(settled: () => Promise<void>): Promise<void> {
+    if (!this.#isBarrierUp) return
+    await settled()
+    this.#isBarrierUp = false
+  }
+
   /** The statement as it was understood, when nothing has changed since that could make a difference. */
   unchanged(prepared: Prepared): Prepared | undefined {
     const { version, catalog, isUncertain, statement } = prepared
     const isSame = version === this.#version && catalog === this.#analysis.catalog.current()
     const isWhole = !isUncertain && !statement.hasUnknownName && !statement.needsSession
-    return isSame && isWhole && !this.#isBarrierUp ? prepared : undefined
+    return isSame && isWhole && !this.#isBarrierUp && !this.#mayBringBack() ? prepared : undefined
   }
 
   /** The statement is on its way to the target, and changes what it may. */
   sent(statement: Statement, segment: number): void {
+    const { nameChanges } = statement
+    if (nameChanges.length > 0) {
+      this.#asked.push({ statement, segment })
+      // The end of a transaction matters to names only when that has something to bring back.
+      if (this.#mayBringBack()) this.#isBarrierUp = true
+    }
     if (!statement.isBarrier) return
     this.#version++
     this.#isBarrierUp = true
-    this.#isSearchPathChanged ||= statement.changesSearchPath
     this.#mayHaveTemporary ||= statement.makesTemporary
     if (statement.changesCatalog) this.#ddlSegment = segment
   }
@@ -90,6 +146,7 @@ export class SessionScope {
   /** The target has answered; takes down what the statement named and forgot. */
   answered(prepared: Prepared, isFailed: boolean, segment: number): void {
     const { statement } = prepared
+    this.#settleNames(prepared, isFailed, segment)
     if (!statement.isBarrier) return
     this.#version++
     // Whether a PREPARE in a text that failed has run is unknown, and so is then what its name stands for.
@@ -105,8 +162,28 @@ export class SessionScope {
     }
   }
 
-  /** The target is idle: a transaction that has ended takes its portals along, and shows its DDL to others. */
-  transactionEnded(segment: number): void {
+  /** The target passed over a statement that was sent: an earlier one in its segment has failed. */
+  skipped(statement: Statement, segment: number): void {
+    this.#takeAsked(statement, segment)
+  }
+
+  /** The target has raised an error: what its transaction has done so far is taken back. */
+  failed(): void {
+    this.#hasFailed = true
+  }
+
+  /** The target is ready for the next segment. */
+  ready(status: TransactionStatus, segment: number): void {
+    this.#settleTransaction(status, segment)
+    if (status === 'I') this.#transactionEnded(segment)
+  }
+
+  settingChanged(): void {
+    this.#version++
+  }
+
+  /** A transaction that has ended takes its portals along, and shows its DDL to others. */
+  #transactionEnded(segment: number): void {
     this.portals.deleteUntil(segment)
     if (this.#ddlSegment === undefined || this.#ddlSegment > segment) return
     this.#version++
@@ -114,12 +191,77 @@ export class SessionScope {
     this.#analysis.catalog.invalidate()
   }
 
-  settingChanged(): void {
-    this.#version++
+  /** Some statement, answered or not, may have left something that the end of its transaction brings back. */
+  #mayBringBack(): boolean {
+    return !isSettled(this.#names) || this.#asked.some(({ statement }) => statement.changesSearchPath)
   }
 
-  #look(what: string | Prepared, catalog: Catalog, segment: number): Prepared {
+  /** A statement was answered: what it does to names is done, or is not. */
+  #settleNames(prepared: Prepared, isFailed: boolean, segment: number): void {
+    const { nameChanges, facts } = prepared.statement
+    if (nameChanges.length === 0) return
+    this.#takeAsked(prepared.statement, segment)
+    if (!isFailed && !this.#ran.has(prepared)) {
+      this.#ran.add(prepared)
+      // What succeeds after an error ends the transaction that has failed.
+      const names = this.#hasFailed ? failed(this.#names) : this.#names
+      this.#setNames(nameChanges.reduce(changed, names))
+      this.#hasFailed = false
+      if (nameChanges.some(({ kind }) => kind === 'discard')) this.#mayHaveTemporary = false
+      return
+    }
+    // How far did it get, and what of that was committed?
+    const mayOutlive = facts.statements !== 1 && nameChanges.some(({ kind }) => outliving.has(kind))
+    if (!isFailed || mayOutlive || nameChanges.some(({ kind }) => kind === 'anything')) {
+      this.#setNames(unknownNames)
+    }
+  }
+
+  #takeAsked(statement: Statement, segment: number): void {
+    const index = this.#asked.findIndex((each) => each.statement === statement && each.segment === segment)
+    if (index >= 0) this.#asked.splice(index, 1)
+  }
+
+  /** What lasts, or comes back, when the target says how its transaction stands. */
+  #settleTransaction(status: TransactionStatus, segment: number): void {
+    const hasFailed = this.#hasFailed
+    this.#hasFailed = false
+    this.#readySegment = segment
+    const lost = this.#asked.findLastIndex((each) => each.segment <= segment)
+    if (lost >= 0) {
+      // What it did was kept from the agent, and from here.
+      this.#asked.splice(0, lost + 1)
+      this.#setNames(unknownNames)
+    }
+    if (status === 'I') this.#setNames(changed(this.#names, { kind: hasFailed ? 'rollback' : 'commit' }))
+    else if (status === 'E') this.#setNames(failed(this.#names))
+    else if (hasFailed) this.#setNames(unknownNames)
+    if (status !== 'E') this.#adoptReported(status)
+  }
+
+  /** PostgreSQL 18 has told its search path by the time it is ready, whoever has changed it. */
+  #adoptReported(status: TransactionStatus): void {
+    const reported = this.#settings.get('search_path')
+    const { now, lasting } = this.#names
+    if (reported === undefined || (now.path.kind === 'initial' && reported === this.#firstPath)) return
+    const schemas = schemasIn(reported)
+    if (now.path.kind === 'set' && now.path.value.join('\0') === schemas?.join('\0')) return
+    const path = schemas ? ({ kind: 'set', value: schemas } as const) : ({ kind: 'unknown' } as const)
+    const names = { ...this.#names, now: { ...now, path }, lasting: { ...lasting, path } }
+    this.#setNames(status === 'I' ? changed(names, { kind: 'commit' }) : { ...names, lasting })
+  }
+
+  #setNames(names: NameState): void {
+    if (names.now !== this.#names.now) this.#version++
+    this.#names = names
+  }
+
+  #look(what: string | number | Prepared, catalog: Catalog, segment: number): Prepared {
     const version = this.#version
+    if (typeof what === 'number') {
+      const statement = calledFunction(what, catalog)
+      return { text: statement.text, statement, types: [], version, catalog, isUncertain: false }
+    }
     let isUncertain = false
     const lookUp =
       <T extends Prepared>(names: Names<T>) =>
@@ -129,7 +271,7 @@ export class SessionScope {
       }
     const scope: Scope = {
       catalog,
-      searchPath: this.#isSearchPathChanged ? undefined : catalog.searchPath,
+      ...this.#pathFor(catalog),
       prepared: lookUp(this.statements),
       cursor: lookUp(this.portals),
       mayHaveTemporary: this.#mayHaveTemporary,
@@ -145,7 +287,44 @@ export class SessionScope {
     return { text, statement, types, version, catalog, isUncertain }
   }
 
+  /** Worked out once for as long as nothing changes. */
+  #pathFor(catalog: Catalog): Pick<Scope, 'searchPath' | 'names'> {
+    const state = this.#names
+    if (this.#path?.catalog !== catalog || this.#path.names.state !== state) {
+      const first = this.#first(catalog)
+      this.#path = {
+        catalog,
+        names: { state, first },
+        searchPath: searchPathOf(state.now, catalog, first),
+      }
+    }
+    const { searchPath, names } = this.#path
+    return { searchPath, names }
+  }
+
+  /**
+   * What a session of an older PostgreSQL than 18 began with is what the catalog's own began with; when that
+   * changes, nobody knows whether it has changed for this session.
+   */
+  #first(catalog: Catalog): FirstNames {
+    this.#firstPath ??= catalog.searchPathSetting
+    const isKnown = this.#isFirstPathTold || this.#firstPath === catalog.searchPathSetting
+    return { path: isKnown ? schemasIn(this.#firstPath) : undefined, role: this.#firstRole }
+  }
+
   #namesOf(kind: 'prepared' | 'cursor'): { forget(name: string | undefined): void } {
     return kind === 'prepared' ? this.statements : this.portals
   }
 }
+
+/** What names mean in one state, by one catalog. */
+interface PathFor {
+  readonly catalog: Catalog
+  readonly searchPath: readonly string[] | undefined
+  readonly names: SessionNames
+}
+
+/** Changes that an error later in the same text may not bring back. */
+const outliving: ReadonlySet<NameChange['kind']> = new Set([
+  ...(['anything', 'commit', 'rollback', 'savepoint', 'release', 'rollback to', 'discard'] as const),
+])

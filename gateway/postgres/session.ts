@@ -1049,10 +1049,7 @@ export class PostgresSession {
   /** What is held could not run any more, whatever people answer. */
   #targetLost(): Denied {
     const { name } = this.#session.target
-    return new Denied(
-      'target_unreachable',
-      `Cannot run operation: the connection to target "${name}" was lost`,
-    )
+    return new Denied('target_lost', `Cannot run operation: the connection to target "${name}" was lost`)
   }
 
   #abandonHeld(): void {
