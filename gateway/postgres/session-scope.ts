@@ -113,13 +113,6 @@ export class SessionScope {
     this.#isBarrierUp = false
   }
 
-  /** Waits for a statement under way that may change what others mean, or what names stand for. */
-  async passBarrier(settled: () => Promise<void>): Promise<void> {
-    if (!this.#isBarrierUp) return
-    await settled()
-    this.#isBarrierUp = false
-  }
-
   /** The statement as it was understood, when nothing has changed since that could make a difference. */
   unchanged(prepared: Prepared): Prepared | undefined {
     const { version, catalog, isUncertain, statement } = prepared
