@@ -1,7 +1,7 @@
 /** Keeps a snapshot of one target's catalog fresh, over a connection of its own. @module */
 import postgres from 'postgres'
 import type { Log } from '../log.ts'
-import { type Catalog, type CatalogRows, catalog, firstUserOid } from './catalog.ts'
+import { type Catalog, type CatalogRows, catalog, firstUserOid, maxRoles } from './catalog.ts'
 
 export interface CatalogReader {
   /** The latest snapshot, read first when there is none. @throws Error when the target does not answer. */
@@ -166,16 +166,13 @@ async function readNewer(sql: postgres.Sql, known: Snapshot | undefined): Promis
 const readFrom = [
   ...['pg_class', 'pg_namespace', 'pg_attribute', 'pg_attrdef', 'pg_rewrite', 'pg_depend', 'pg_inherits'],
   ...['pg_constraint', 'pg_index', 'pg_proc', 'pg_language', 'pg_operator', 'pg_type', 'pg_cast'],
-  ...['pg_trigger', 'pg_policy'],
+  ...['pg_trigger', 'pg_policy', 'pg_opclass', 'pg_amop', 'pg_amproc'],
 ]
 
 /** Whatever inserts, changes or deletes a row of the catalog changes which row versions there are. */
 const versionQuery = `SELECT concat_ws(' ', ${readFrom
   .map((name) => `(SELECT concat(count(*), ':', sum(hashtext(concat(xmin, ctid))::bigint)) FROM ${name})`)
   .join(', ')}) AS version`
-
-/** Roles whose rights are kept; names are uncertain for a session that becomes another. */
-const maxRoles = 200
 
 const queries = {
   // Which schemas of a search path count, for each role that the account can become.
@@ -184,7 +181,7 @@ const queries = {
            coalesce(to_json(array_agg(n.nspname ORDER BY n.nspname)
                               FILTER (WHERE has_schema_privilege(r.oid, n.oid, 'USAGE'))), '[]') AS schemas
     FROM (SELECT oid, rolname FROM pg_roles WHERE pg_has_role(oid, 'MEMBER')
-          ORDER BY rolname <> current_user, rolname <> session_user, rolname LIMIT ${maxRoles}) r,
+          ORDER BY rolname <> current_user, rolname <> session_user, rolname LIMIT ${maxRoles + 1}) r,
          pg_namespace n
     WHERE n.nspname !~ '^pg_(temp|toast)'
     GROUP BY r.rolname ORDER BY r.rolname`,
@@ -273,7 +270,18 @@ const queries = {
     SELECT a.attrelid, d.refobjid, 'write'
     FROM pg_depend d JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND d.objid = c.oid
       JOIN pg_attribute a ON a.atttypid = c.contypid AND a.attnum > 0 AND NOT a.attisdropped
-    WHERE d.refclassid = 'pg_proc'::regclass AND c.contypid <> 0`,
+    WHERE d.refclassid = 'pg_proc'::regclass AND c.contypid <> 0
+    UNION
+    -- ORDER BY, DISTINCT, GROUP BY, UNION and joins call what a type's operator class names.
+    SELECT a.attrelid, k.function, e.access
+    FROM pg_opclass o
+      JOIN (SELECT amprocfamily AS family, amproc::oid AS function FROM pg_amproc
+            UNION SELECT m.amopfamily, p.oprcode::oid FROM pg_amop m JOIN pg_operator p ON p.oid = m.amopopr) AS k
+        ON k.family = o.opcfamily
+      JOIN pg_type t ON o.opcintype IN (t.oid, t.typbasetype, t.typelem)
+      JOIN pg_attribute a ON a.atttypid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+      CROSS JOIN (VALUES ('read'), ('write')) AS e (access)
+    WHERE o.opcdefault AND k.function >= ${firstUserOid}`,
 
   typeFunctions: `
     SELECT casttarget AS type, castfunc AS function FROM pg_cast WHERE castfunc >= ${firstUserOid}

@@ -156,7 +156,7 @@ class Collector implements Collected {
   /** Relations by the names that columns may be qualified with. */
   readonly #aliases = new Map<string, Set<Relation>>()
   /** Columns by the names that an alias gives them (`customers AS c (a, b)`). */
-  readonly #renamed = new Map<string, Set<string>>()
+  readonly #renamed = new Map<string, Map<Relation, Set<string>>>()
   /** Names of columns that the statement itself makes. */
   readonly #madeColumns = new Set<string>()
   /** It has columns whose names are not in the text. */
@@ -693,8 +693,8 @@ class Collector implements Collected {
   #rename(relation: Relation, aliases: readonly string[]): void {
     const columns = [...relation.columns.keys()]
     for (const [index, alias] of aliases.entries()) {
-      const known = this.#renamed.get(alias) ?? new Set()
-      known.add(`${relation.schema}.${relation.name}.${columns[index] ?? '*'}`)
+      const known = this.#renamed.get(alias) ?? new Map<Relation, Set<string>>()
+      known.set(relation, (known.get(relation) ?? new Set()).add(columns[index] ?? '*'))
       this.#renamed.set(alias, known)
     }
   }
@@ -733,7 +733,9 @@ class Collector implements Collected {
       }
       const having = this.#having(qualified ?? this.relations.keys(), name)
       this.#columnsOf(having, name)
-      for (const column of this.#renamed.get(name) ?? []) this.columns.add(column)
+      for (const relation of qualified ?? this.relations.keys()) {
+        for (const column of this.#renamed.get(name)?.get(relation) ?? []) this.#columnsOf([relation], column)
+      }
       if (systemColumns.has(name)) this.#columnsOf(qualified ?? this.relations.keys(), name)
       if (having.length > 0 || systemColumns.has(name)) continue
       const wholeRow = qualifier === undefined ? this.#aliases.get(name) : undefined
