@@ -13,6 +13,7 @@ import { stringify } from 'yaml'
 import { readConfig } from '../gateway/config.ts'
 import { keys } from '../gateway/config-keys.ts'
 import { openStore } from '../gateway/config-store.ts'
+import { Ledger } from '../gateway/recordings/ledger.ts'
 import { recorder } from '../gateway/recordings/recorder.ts'
 import { signer } from '../gateway/recordings/signer.ts'
 import { nodeFiles } from '../gateway/runtime/node-files.ts'
@@ -237,11 +238,15 @@ Closed 2026-01-01T00:00:00.000Z: agent left (2 operations, 1 errors, 2 rows)
     expect(one).toMatchObject({ code: 0, stdout: expect.stringMatching(/^✓ session-1: intact: /) })
     expect(all).toMatchObject({
       code: 0,
-      stdout: expect.stringMatching(/1 intact, 1 not closed, 0 broken\n$/),
+      stdout: expect.stringMatching(
+        /\nledger: 2 sessions listed, 0 of them removed by retention; 0 not listed\n1 intact, 1 not closed, 0 broken\n$/,
+      ),
     })
     expect(open).toMatchObject({
       code: 1,
-      stdout: expect.stringMatching(/^\? session-2: the recording is not closed/),
+      stdout: expect.stringMatching(
+        /^\? session-2: it ends without a signed close; the chain is intact up to event 0/,
+      ),
     })
   })
 
@@ -516,7 +521,8 @@ async function record(file: string): Promise<void> {
   const store = await openStore(config.store, nodeFiles)
   const now = () => Date.UTC(2026, 0, 1)
   const { signing } = await keys(config, nodeFiles)
-  const recordings = recorder({ store, signer: signer(signing), now, log })
+  const ledger = new Ledger({ store, signer: signer(signing), now, log })
+  const recordings = recorder({ store, signer: signer(signing), now, log, ledger })
   for (const id of ['session-1', 'session-2']) {
     const session = recordings.open({
       id,
@@ -591,6 +597,7 @@ async function record(file: string): Promise<void> {
     )
     await session.close('agent left')
   }
+  await ledger.close()
   await store.close()
 }
 

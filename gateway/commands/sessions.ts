@@ -10,7 +10,13 @@ import {
 import { unseal } from '../recordings/sealed-event.ts'
 import { signer } from '../recordings/signer.ts'
 import { type Verification, verify } from '../recordings/verify.ts'
+import {
+  type LedgerVerification,
+  type VerifyLedgerOptions,
+  verifyLedger,
+} from '../recordings/verify-ledger.ts'
 import { nodeFiles } from '../runtime/node-files.ts'
+import type { DurableStreamStore } from '../stores/durable-stream-store.ts'
 import { configOption } from './config-option.ts'
 import { replay } from './replay.ts'
 import { table } from './table.ts'
@@ -18,6 +24,7 @@ import { CommandError, type Terminal } from './terminal.ts'
 
 interface Opened {
   readonly sessions: RecordedSessions
+  readonly store: DurableStreamStore
   /** Public key that recordings are signed with. */
   readonly publicKey: () => Promise<string>
 }
@@ -85,7 +92,7 @@ export function sessionsCommand(terminal: Terminal): Command {
     .command('verify')
     .description('Prove that recordings were not changed, cut or reordered')
     .argument('[id]', 'the session')
-    .option('--all', 'every session; those that are not closed yet are told apart')
+    .option('--all', 'every session, and that none is missing; those that are not closed yet are told apart')
     .option('--key <file...>', 'public keys (PEM) that may have signed, beside the present one')
     .addOption(configOption())
     .addHelpText(
@@ -93,23 +100,40 @@ export function sessionsCommand(terminal: Terminal): Command {
       '\nThe exit code is 0 when the session is intact, or, with --all, when none is broken.',
     )
     .action((id: string | undefined, options: { config: string; all?: true; key?: string[] }) =>
-      reading(options.config, async ({ sessions, publicKey }) => {
+      reading(options.config, async ({ sessions, store, publicKey }) => {
         if ((id === undefined) === (options.all === undefined)) {
           throw new CommandError('Cannot verify: name one session, or say --all')
         }
         const publicKeys = [await publicKey(), ...(await Promise.all((options.key ?? []).map(readKey)))]
+        const ledger = await verifyLedger({ store, publicKeys })
         const ids = id === undefined ? (await sessions.list(everySession)).map((session) => session.id) : [id]
         const counts = { intact: 0, broken: 0, open: 0 }
         for (const session of ids) {
-          const verification = await verify({ session, events: sessions.read(session), publicKeys })
+          const listed = ledger.sessions.get(session)
+          const verification = await verify({
+            session,
+            events: sessions.read(session),
+            publicKeys,
+            listed: listed?.isRemoved ? undefined : listed?.ended,
+          })
+          if (verification.events === 0 && listed?.isRemoved) {
+            throw new CommandError(`Cannot verify: session "${session}" was removed by retention`)
+          }
           const verdict = verdictOf(verification)
           counts[verdict]++
           terminal.print(`${signs[verdict]} ${session}: ${verification.summary}`)
         }
+        for (const finding of ledger.findings) terminal.print(`✗ ledger ${finding}`)
         if (id === undefined) {
+          const missing = await missingSessions(ledger, ids, { store, publicKeys })
+          for (const session of missing) {
+            terminal.print(`✗ ${session}: missing: the ledger lists it, and retention has not removed it`)
+          }
+          counts.broken += missing.length
+          terminal.print(ledgerSummary(ledger, ids))
           terminal.print(`${counts.intact} intact, ${counts.open} not closed, ${counts.broken} broken`)
         }
-        if (counts.broken > 0 || (id !== undefined && counts.open > 0)) {
+        if (ledger.findings.length > 0 || counts.broken > 0 || (id !== undefined && counts.open > 0)) {
           throw new CommandError('Cannot vouch for every recording')
         }
       }),
@@ -123,6 +147,7 @@ export function sessionsCommand(terminal: Terminal): Command {
     try {
       await work({
         sessions: recordedSessions(store),
+        store,
         publicKey: async () => signer((await keys(config, nodeFiles)).signing).publicKey,
       })
     } finally {
@@ -150,6 +175,27 @@ const signs = { intact: '✓', broken: '✗', open: '?' } as const
 function verdictOf({ isIntact, findings }: Verification): keyof typeof signs {
   if (isIntact) return 'intact'
   return findings.every(({ kind }) => kind === 'open') ? 'open' : 'broken'
+}
+
+/** Sessions that have to be there and are not; what retention removed while we were reading is no such thing. */
+async function missingSessions(
+  ledger: LedgerVerification,
+  found: readonly string[],
+  options: VerifyLedgerOptions,
+): Promise<readonly string[]> {
+  const there = new Set(found)
+  const isMissing = ([session, { isRemoved }]: [string, { isRemoved: boolean }]): boolean =>
+    !isRemoved && !there.has(session)
+  const missing = [...ledger.sessions].filter(isMissing).map(([session]) => session)
+  if (missing.length === 0) return []
+  const { sessions } = await verifyLedger(options)
+  return missing.filter((session) => sessions.get(session)?.isRemoved !== true)
+}
+
+function ledgerSummary({ sessions }: LedgerVerification, found: readonly string[]): string {
+  const removed = [...sessions.values()].filter(({ isRemoved }) => isRemoved).length
+  const unlisted = found.filter((session) => !sessions.has(session)).length
+  return `ledger: ${sessions.size} sessions listed, ${removed} of them removed by retention; ${unlisted} not listed`
 }
 
 async function readKey(file: string): Promise<string> {

@@ -30,8 +30,8 @@ export interface SessionEnded {
   /** `closed` by a signed event; `lost` when it was found without one, long after its token had expired. */
   readonly how: 'closed' | 'lost'
   /** How many events it has, and the hash of the last. */
-  readonly count: number
-  readonly hash: string
+  readonly events: number
+  readonly head: string
   /** Characters of its events. */
   readonly bytes: number
   /** The sum of `bytes` from the beginning of the ledger on, this one included. */
@@ -41,8 +41,7 @@ export interface SessionEnded {
 /** A gateway has seen the ledger longer than it is now: somebody cut it. This is what it had seen. */
 export interface LedgerShortened {
   readonly kind: 'ledger-shortened'
-  readonly count: number
-  readonly hash: string
+  readonly seen: { readonly count: number; readonly hash: string }
   readonly total: number
 }
 

@@ -55,25 +55,29 @@ export class Ledger {
 
   /** Writes what waits, if the store answers. Nothing may be noted after. */
   async close(): Promise<void> {
-    await this.#writing
+    while (this.#writing) await this.#writing
     clearTimeout(this.#retry)
     this.#write()
-    await this.#writing
+    while (this.#writing) await this.#writing
     clearTimeout(this.#retry)
   }
 
   #write(): void {
     if (this.#writing || this.#waiting.length === 0) return
-    this.#writing = this.#writeAll()
-      .catch((error) => {
+    this.#writing = this.#writeAll().then(
+      () => {
+        this.#writing = undefined
+        // Noted after the last append and before this.
+        this.#write()
+      },
+      (error) => {
+        this.#writing = undefined
         const { log } = this.#options
         log.warn({ err: error }, 'Cannot write ledger yet: the store does not answer')
         clearTimeout(this.#retry)
         this.#retry = setTimeout(() => this.#write(), retryMs)
-      })
-      .finally(() => {
-        this.#writing = undefined
-      })
+      },
+    )
   }
 
   async #writeAll(): Promise<void> {
@@ -109,7 +113,7 @@ export class Ledger {
     let total = entries[0]?.total ?? end.last?.total ?? seen?.last?.total ?? 0
     if (seen && seen.count > end.count) {
       this.#options.log.error({ stream, seen: seen.count, found: end.count }, 'The ledger was cut')
-      entries.push({ kind: 'ledger-shortened', count: seen.count, hash: seen.hash, total })
+      entries.push({ kind: 'ledger-shortened', seen: { count: seen.count, hash: seen.hash }, total })
     }
     for (const line of lines) {
       if (line.kind === 'session-ended') total += line.bytes

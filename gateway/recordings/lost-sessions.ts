@@ -107,6 +107,6 @@ export class LostSessions {
     }
     const event = unseal(last)?.event
     const how = event?.kind === 'session-closed' ? ('closed' as const) : ('lost' as const)
-    return { how, count, hash: event?.hash ?? '', bytes }
+    return { how, events: count, head: event?.hash ?? '', bytes }
   }
 }

@@ -2,6 +2,7 @@ import type { Denied } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { EstablishedSession, Session } from '../plugin.ts'
 import type { DurableStreamStore } from '../stores/durable-stream-store.ts'
+import { EndOfTurn } from './end-of-turn.ts'
 import type { Ledger } from './ledger.ts'
 import type { Refused, SessionOpened } from './recording-event.ts'
 import { Sealer } from './sealed-event.ts'
@@ -38,6 +39,7 @@ const refusalsPerDay = 10_000
 export function recorder(options: RecorderOptions): Recorder {
   const { store, now, log, ledger } = options
   const sealer = new Sealer(options.signer)
+  const endOfTurn = new EndOfTurn()
   let refusals = { day: '', count: 0 }
   let isStoreAway = false
   const answered = (isThere: boolean): void => {
@@ -55,6 +57,7 @@ export function recorder(options: RecorderOptions): Recorder {
         now,
         log,
         sealer,
+        endOfTurn,
         answered(isThere) {
           answered(isThere)
           if (isListed || !isThere) return
@@ -62,9 +65,12 @@ export function recorder(options: RecorderOptions): Recorder {
           isListed = true
           ledger?.note({ kind: 'session-listed', session: session.id, expires: expiryOf(session) })
         },
-        ended: (end) => ledger?.note({ kind: 'session-ended', session: session.id, how: 'closed', ...end }),
+        ended({ count, hash, bytes }) {
+          const end = { events: count, head: hash, bytes }
+          ledger?.note({ kind: 'session-ended', session: session.id, how: 'closed', ...end })
+        },
       })
-      recording.note(opened(session))
+      recording.note([opened(session)])
       return recording
     },
     refused(session, denial) {

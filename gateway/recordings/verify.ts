@@ -9,6 +9,8 @@ export interface VerifyOptions {
   readonly events: Iterable<string> | AsyncIterable<string>
   /** Ed25519 public keys in PEM: those that may have signed. */
   readonly publicKeys: readonly string[]
+  /** What the ledger lists: how long it has to be, and the hash of its last event then. */
+  readonly listed?: { readonly events: number; readonly head: string } | undefined
 }
 
 export interface Verification {
@@ -41,7 +43,7 @@ export interface Finding {
 export const findingLimit = 100
 
 /** Proves, without the gateway, that a recording was not changed, cut, reordered or made up. */
-export async function verify({ session, events, publicKeys }: VerifyOptions): Promise<Verification> {
+export async function verify({ session, events, publicKeys, listed }: VerifyOptions): Promise<Verification> {
   const findings: Finding[] = []
   const gaps = new Set<number>()
   let count = 0
@@ -81,6 +83,9 @@ export async function verify({ session, events, publicKeys }: VerifyOptions): Pr
     if (event.kind === 'session-opened' && event.session !== session) {
       find('foreign', seq, `event ${seq} opens another session, "${event.session}"`)
     }
+    if (seq + 1 === listed?.events && event.hash !== listed.head) {
+      find('replaced', seq, `event ${seq} is not the one that the ledger lists`)
+    }
     if (event.kind === 'session-closed') end = event
     expected = seq + 1
     previous = event.hash
@@ -88,6 +93,9 @@ export async function verify({ session, events, publicKeys }: VerifyOptions): Pr
   }
 
   for (const gap of gaps) find('missing', gap, `event ${gap} is missing`)
+  if (listed && expected < listed.events) {
+    find('missing', expected, `the end is missing: the ledger lists ${listed.events} events`)
+  }
   if (!end) {
     const held = last ? `the chain is intact up to event ${last.seq}` : 'it is empty'
     find(
