@@ -1,5 +1,4 @@
-import { nextTick } from 'node:process'
-import type { Approval } from '../gateway/decision.ts'
+import type { Approval, Decision } from '../gateway/decision.ts'
 import { asDenied } from '../gateway/errors.ts'
 import type { Failure } from '../gateway/operation.ts'
 import type { Context, EstablishedSession, Plugin } from '../gateway/plugin.ts'
@@ -7,7 +6,13 @@ import { byIdentity } from '../gateway/recordings/by-identity.ts'
 import { CapturedResult, recordedColumns } from '../gateway/recordings/captured-result.ts'
 import { operationAsked } from '../gateway/recordings/operation-asked.ts'
 import type { Recorder } from '../gateway/recordings/recorder.ts'
-import type { Approved, Decided, Failed, Verdict } from '../gateway/recordings/recording-event.ts'
+import type {
+  Approved,
+  Decided,
+  Failed,
+  RecordingEvent,
+  Verdict,
+} from '../gateway/recordings/recording-event.ts'
 import type { SessionRecording } from '../gateway/recordings/session-recording.ts'
 
 export interface RecordOptions {
@@ -21,7 +26,8 @@ export interface RecordOptions {
  * that it sees what all others do.
  *
  * Nothing runs unrecorded: what may write waits until its operation event is durable; what only reads runs
- * meanwhile, unless the store is known to be away, and nothing of it is shown before. What came of it follows without holding up the agent.
+ * meanwhile, unless the store is known to be away, and nothing of it is shown before. What came of it follows
+ * without holding up the agent.
  */
 export function record({ recorder, resultLimit = 16 * 1024 }: RecordOptions): Plugin {
   const recordings = new Map<string, SessionRecording>()
@@ -39,7 +45,9 @@ export function record({ recorder, resultLimit = 16 * 1024 }: RecordOptions): Pl
     async *handle(context, next) {
       const { operation } = context
       const recording = recordingOf(context.session)
-      const durable = recording.append(operationAsked(operation))
+      // What decides without waiting has decided by now: what is recorded of the parameters is for policy to say.
+      const answer = next()
+      const durable = recording.append(operationAsked(operation, context.decision))
       durable.catch(() => {
         // It is awaited below; until then it must not count as unhandled.
       })
@@ -49,7 +57,7 @@ export function record({ recorder, resultLimit = 16 * 1024 }: RecordOptions): Pl
       let error: Failed | undefined
       try {
         if (!operation.isReadOnly || recorder.isStoreAway) await durable
-        for await (const part of next()) {
+        for await (const part of answer) {
           if (!isRecorded) {
             await durable
             isRecorded = true
@@ -59,7 +67,7 @@ export function record({ recorder, resultLimit = 16 * 1024 }: RecordOptions): Pl
           // What takes long is decided long before its result is known.
           if (!isDecisionRecorded && (result.isLong || context.decision?.effect === 'review')) {
             const decision = verdict(context)
-            if (decision) recording.note(decided(operation.id, decision))
+            if (decision) recording.note([decided(operation.id, decision)])
             isDecisionRecorded = decision !== undefined
           }
           yield part
@@ -75,11 +83,8 @@ export function record({ recorder, resultLimit = 16 * 1024 }: RecordOptions): Pl
       } finally {
         // An operation whose first event could not be recorded did not run: there is nothing to tell.
         if (isRecorded) {
-          // The agent's last part leaves first.
-          nextTick(() => {
-            tell(recording, context, result, isDecisionRecorded)
-            if (error) recording.note(error)
-          })
+          // The agent's last part leaves first: it is put together when it is stored.
+          recording.note(() => outcome(context, result, isDecisionRecorded, error))
         }
       }
     },
@@ -101,31 +106,39 @@ export function record({ recorder, resultLimit = 16 * 1024 }: RecordOptions): Pl
 }
 
 /** What came of an operation: what is simply allowed is told together with its result. */
-function tell(
-  recording: SessionRecording,
+function outcome(
   context: Context,
   result: CapturedResult,
   isDecisionRecorded: boolean,
-): void {
+  error: Failed | undefined,
+): readonly RecordingEvent[] {
   const { operation, approval } = context
   const decision = isDecisionRecorded ? undefined : verdict(context)
   const answered = result.event(operation, approval ? undefined : decision)
-  if (decision && !answered?.decision) recording.note(decided(operation.id, decision))
-  if (approval) recording.note(approved(operation.id, approval))
-  if (answered) recording.note(answered)
+  const events: RecordingEvent[] = []
+  if (decision && !answered?.decision) events.push(decided(operation.id, decision))
+  if (approval) events.push(approved(operation.id, approval))
+  if (answered) events.push(answered)
+  if (error) events.push(error)
+  return events
 }
 
 function verdict({ decision }: Context): Verdict | undefined {
-  if (!decision) return undefined
+  return decision && verdictOf(decision)
+}
+
+/** Policy remembers its decisions: what a recording says of one is made, and serialised, once. */
+const verdictOf = byIdentity((decision: Decision): Verdict => {
   const { effect, reasons, revision } = decision
   return {
     effect,
     reasons,
     masks: effect === 'deny' ? [] : decision.masks,
     ...(effect === 'review' && { review: decision.review }),
+    ...(effect !== 'deny' && { limit: decision.limit, session: decision.session }),
     revision,
   }
-}
+})
 
 function decided(operation: string, decision: Verdict): Decided {
   return { kind: 'decision', operation, ...decision }

@@ -9,7 +9,7 @@
  */
 import { hash } from 'node:crypto'
 import { byIdentity } from './by-identity.ts'
-import type { RecordedEvent, RecordingEvent } from './recording-event.ts'
+import type { Answered, OperationAsked, RecordedEvent, RecordingEvent } from './recording-event.ts'
 import type { Signer } from './signer.ts'
 
 /** Where a chain stands: how many events it has, and the hash of the last. */
@@ -22,13 +22,15 @@ export const start: Head = { count: 0, hash: '0'.repeat(64) }
 
 /**
  * Chains events. This is done for every statement, so an event is put together as text, and what stays the same
- * from statement to statement (facts, columns, the time within a millisecond) is serialised once.
+ * from statement to statement (facts, columns, decisions, the time within a millisecond) is serialised once.
  */
 export class Sealer {
   /** Id of the key that signs. */
   readonly keyId: string
   readonly #signer: Signer
   readonly #json = byIdentity((value: object) => JSON.stringify(value))
+  /** What was asked the last time that these facts were found. */
+  readonly #asked = new WeakMap<object, Asked>()
   #time = { at: Number.NaN, text: '' }
 
   constructor(signer: Signer) {
@@ -37,29 +39,52 @@ export class Sealer {
   }
 
   /** Chains an event to the head. @returns the text to store, and the new head */
-  seal(event: RecordingEvent, at: number, head: Head): [text: string, head: Head] {
-    const envelope = `{"v":1,"seq":${head.count},"at":"${this.#timeOf(at)}","prev":"${head.hash}",`
-    const body = `${envelope}${this.#textOf(event).slice(1)}`
-    const sealed = { count: head.count + 1, hash: hash('sha256', body) }
-    return [`${body.slice(0, -1)},"hash":"${sealed.hash}${this.#signature(event, sealed)}"}`, sealed]
+  seal(event: RecordingEvent, at: number, { count, hash: prev }: Head): { text: string; head: Head } {
+    const body = `{"v":1,"seq":${count},"at":"${this.#timeOf(at)}","prev":"${prev}",${this.#membersOf(event)}`
+    const head = { count: count + 1, hash: hash('sha256', `${body}}`) }
+    return { text: `${body},"hash":"${head.hash}"${this.#signature(event, head)}}`, head }
   }
 
-  #textOf(event: RecordingEvent): string {
+  /** The event's members as JSON, without the braces around them. */
+  #membersOf(event: RecordingEvent): string {
     switch (event.kind) {
       case 'operation':
         // The facts of a request are new every time.
-        if (event.protocol === 'http') return JSON.stringify(event)
-        return `${open(JSON.stringify({ ...event, facts: undefined }))},"facts":${this.#json(event.facts)}}`
+        return event.protocol === 'http' ? members(event) : this.#operation(event)
       case 'result':
-        if (!event.columns) return JSON.stringify(event)
-        return `${open(JSON.stringify({ ...event, columns: undefined }))},"columns":${this.#json(event.columns)}}`
+        return this.#result(event)
       case 'session-opened':
       case 'decision':
       case 'approval':
       case 'error':
       case 'session-closed':
-        return JSON.stringify(event)
+        return members(event)
     }
+  }
+
+  #operation(event: OperationAsked): string {
+    const { kind, operation, text, action, facts, parameters } = event
+    let known = this.#asked.get(facts)
+    if (known?.text !== text || known.action !== action) {
+      const asked = { ...event, kind: undefined, operation: undefined, parameters: undefined }
+      known = { text, action, json: members(asked) }
+      this.#asked.set(facts, known)
+    }
+    return `"kind":"${kind}","operation":"${operation}",${known.json}${optional('parameters', parameters)}`
+  }
+
+  #result(event: Answered): string {
+    const { kind, operation, status, summary, rows, bytes, digest, excerpt, received } = event
+    const { decision, columns } = event
+    return (
+      `"kind":"${kind}","operation":"${operation}","status":"${status}"` +
+      `,"summary":${JSON.stringify(summary)},"rows":${rows},"bytes":${bytes}` +
+      optional('digest', digest) +
+      (columns ? `,"columns":${this.#json(columns)}` : '') +
+      optional('excerpt', excerpt) +
+      optional('received', received) +
+      (decision ? `,"decision":${this.#json(decision)}` : '')
+    )
   }
 
   #timeOf(at: number): string {
@@ -67,15 +92,25 @@ export class Sealer {
     return this.#time.text
   }
 
-  #signature(event: RecordingEvent, sealed: Head): string {
+  #signature(event: RecordingEvent, head: Head): string {
     if (event.kind !== 'session-closed') return ''
-    return `","signature":"${this.#signer.sign(signedText(event.session, sealed))}`
+    return `,"signature":"${this.#signer.sign(signedText(event.session, head))}"`
   }
 }
 
-/** The text of an object without its last brace, so that another member can follow. */
-function open(json: string): string {
-  return json.slice(0, -1)
+/** What an operation's event said, besides what differs each time. */
+interface Asked {
+  readonly text: string
+  readonly action: OperationAsked['action']
+  readonly json: string
+}
+
+function members(value: object): string {
+  return JSON.stringify(value).slice(1, -1)
+}
+
+function optional(name: string, value: unknown): string {
+  return value === undefined ? '' : `,"${name}":${JSON.stringify(value)}`
 }
 
 /** What the signature at the end covers. */

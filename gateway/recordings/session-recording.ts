@@ -1,13 +1,14 @@
-import { nextTick } from 'node:process'
 import { Denied } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { DurableStreamStore } from '../stores/durable-stream-store.ts'
+import type { EndOfTurn } from './end-of-turn.ts'
 import type { Counts, RecordingEvent } from './recording-event.ts'
 import { type Head, type Sealer, start } from './sealed-event.ts'
 
 export interface RecordingOptions {
   readonly store: DurableStreamStore
   readonly sealer: Sealer
+  readonly endOfTurn: EndOfTurn
   readonly now: () => number
   readonly log: Log
   /** Hears whether the store answered. */
@@ -33,9 +34,12 @@ const soonMs = 10
 /** How often a note is tried again while the store is away. */
 const retryMs = 1_000
 
+/** Events, or how to make them once they are wanted. */
+type Events = readonly RecordingEvent[] | (() => readonly RecordingEvent[])
+
 interface Note {
   readonly at: number
-  readonly event: RecordingEvent
+  readonly events: Events
 }
 
 /** How far the chain has come. */
@@ -57,6 +61,8 @@ interface Batch {
  * The chain of one session. It has one writer, which says with every append how long the chain is: what the
  * store lost, or wrote after it had given up, can never end up in a chain that goes on differently.
  *
+ * Events are sealed and stored at the end of the turn: a read is on its way to its target by then.
+ *
  * When an append fails, the chain is compared with the store before anything else is appended, and goes on
  * from the last event that is really there. So operations fail while the store is away, and work again
  * after, in the same session.
@@ -64,7 +70,6 @@ interface Batch {
 export class SessionRecording {
   readonly #session: string
   readonly #options: RecordingOptions
-  readonly #store: DurableStreamStore
   readonly #stream: string
   /** The chain as handed to the store, and as the store has acknowledged it. */
   #end: Position = { head: start, counts: { operations: 0, errors: 0, rows: 0, bytes: 0 }, bytes: 0 }
@@ -72,6 +77,9 @@ export class SessionRecording {
   #batches: Batch[] = []
   /** Waiting to go ahead of the next append. */
   #notes: Note[] = []
+  /** Appended in this turn, and who waits for it. */
+  #asked: Note[] = []
+  #waiting: PromiseWithResolvers<void> | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
   #isDoubtful = false
   #comparing: Promise<void> | undefined
@@ -80,7 +88,6 @@ export class SessionRecording {
   constructor(session: string, options: RecordingOptions) {
     this.#session = session
     this.#options = options
-    this.#store = options.store
     this.#stream = recordingStream(session)
   }
 
@@ -88,43 +95,33 @@ export class SessionRecording {
    * Appends events, and resolves when they are durable. Events keep the order of the calls, awaited or not.
    * @throws Denied `unrecordable` when they are not durable; the next append tries anew.
    */
-  async append(...events: readonly RecordingEvent[]): Promise<void> {
-    const at = this.#options.now()
-    try {
-      if (this.#isClosed) throw new Error('Cannot append to recording: it is closed')
-      if (this.#isDoubtful) await this.#compare()
-      const notes = this.#notes
-      this.#notes = []
-      await sent()
-      await this.#write(notes, events, at)
-      this.#options.answered(true)
-    } catch (cause) {
-      if (!this.#isClosed) this.#options.answered(false)
-      this.#isDoubtful = true
-      throw new Denied('unrecordable', 'Cannot record operation: the store does not answer', { cause })
+  append(...events: readonly RecordingEvent[]): Promise<void> {
+    if (this.#isClosed) return Promise.reject(unrecordable('the recording is closed'))
+    this.#asked.push({ at: this.#options.now(), events })
+    if (!this.#waiting) {
+      this.#waiting = Promise.withResolvers()
+      this.#options.endOfTurn.add(this.#write)
     }
+    return this.#waiting.promise
   }
 
   /**
    * Appends events soon: with the next append, at the latest after some milliseconds. For what has already
-   * happened, which no answer waits for. While the store is away they are kept and tried again; there are
-   * never many, because nothing new runs meanwhile.
+   * happened, which no answer waits for; a function is called when it comes to that. While the store is away
+   * they are kept and tried again; there are never many, because nothing new runs meanwhile.
    */
-  note(...events: readonly RecordingEvent[]): void {
+  note(events: Events): void {
     if (this.#isClosed) {
       this.#options.log.error({ session: this.#session }, 'Cannot record: the recording is closed')
       return
     }
-    const at = this.#options.now()
-    for (const event of events) this.#notes.push({ at, event })
+    this.#notes.push({ at: this.#options.now(), events })
     this.#timer ??= setTimeout(this.#flush, soonMs)
   }
 
   /** Appends the signed end, after everything that was noted. @throws Denied `unrecordable` */
   async close(reason: string): Promise<void> {
     try {
-      // What the last operation has left to tell comes first.
-      await sent()
       await this.append()
       await this.append({
         kind: 'session-closed',
@@ -141,13 +138,35 @@ export class SessionRecording {
     }
   }
 
-  async #write(notes: readonly Note[], asked: readonly RecordingEvent[], at: number): Promise<void> {
-    if (notes.length + asked.length === 0) return
+  readonly #write = (): void => {
+    const { resolve, reject } = this.#waiting as PromiseWithResolvers<void>
+    const asked = this.#asked
+    this.#waiting = undefined
+    this.#asked = []
+    const writing = this.#isDoubtful ? this.#compare().then(() => this.#append(asked)) : this.#append(asked)
+    writing.then(
+      () => {
+        this.#options.answered(true)
+        resolve()
+      },
+      (cause) => {
+        if (!this.#isClosed) this.#options.answered(false)
+        this.#isDoubtful = true
+        reject(unrecordable('the store does not answer', cause))
+      },
+    )
+  }
+
+  /** Seals what was noted and what is asked, and hands it to the store. */
+  async #append(asked: readonly Note[]): Promise<void> {
+    const notes = this.#notes.map(made)
+    this.#notes = []
     const length = this.#end.head.count
     const texts: string[] = []
-    for (const note of notes) texts.push(this.#seal(note.event, note.at))
-    for (const event of asked) texts.push(this.#seal(event, at))
-    const written = this.#store.append(this.#stream, texts, length)
+    for (const note of notes) this.#seal(note, texts)
+    for (const note of asked) this.#seal(note, texts)
+    if (texts.length === 0) return
+    const written = this.#options.store.appendExclusively(this.#stream, texts, length)
     const batch: Batch = { texts, notes, end: this.#end, written }
     this.#batches.push(batch)
     await written
@@ -156,11 +175,13 @@ export class SessionRecording {
     this.#batches.splice(0, this.#batches.indexOf(batch) + 1)
   }
 
-  #seal(event: RecordingEvent, at: number): string {
-    const [text, head] = this.#options.sealer.seal(event, at, this.#end.head)
-    const { counts, bytes } = this.#end
-    this.#end = { head, counts: counted(counts, event), bytes: bytes + text.length }
-    return text
+  #seal(note: Note, texts: string[]): void {
+    for (const event of eventsOf(note)) {
+      const { head, counts, bytes } = this.#end
+      const sealed = this.#options.sealer.seal(event, note.at, head)
+      texts.push(sealed.text)
+      this.#end = { head: sealed.head, counts: counted(counts, event), bytes: bytes + sealed.text.length }
+    }
   }
 
   #compare(): Promise<void> {
@@ -173,7 +194,11 @@ export class SessionRecording {
   async #compareWithStore(): Promise<void> {
     await Promise.allSettled(this.#batches.map(({ written }) => written))
     const unanswered = this.#batches.flatMap(({ texts }) => texts)
-    const found = await this.#store.read(this.#stream, this.#durable.head.count, unanswered.length + 1)
+    const found = await this.#options.store.read(
+      this.#stream,
+      this.#durable.head.count,
+      unanswered.length + 1,
+    )
     const lost: Note[] = []
     let seen = 0
     for (const { texts, notes, end } of this.#batches) {
@@ -195,6 +220,7 @@ export class SessionRecording {
 
   readonly #flush = (): void => {
     this.#timer = undefined
+    if (this.#notes.length === 0 && !this.#isDoubtful) return
     const wasDoubtful = this.#isDoubtful
     this.append().catch((error) => {
       const { log } = this.#options
@@ -205,22 +231,29 @@ export class SessionRecording {
   }
 }
 
-/**
- * Resolves when what was begun along with the recording has been sent: a read is on its way to its target while
- * its event is sealed and stored.
- */
-function sent(): Promise<void> {
-  return new Promise((resolve) => nextTick(resolve))
+function unrecordable(why: string, cause?: unknown): Denied {
+  return new Denied('unrecordable', `Cannot record operation: ${why}`, { cause })
+}
+
+/** The note with its events made: they are made once. */
+function made(note: Note): Note {
+  return { at: note.at, events: eventsOf(note) }
+}
+
+function eventsOf({ events }: Note): readonly RecordingEvent[] {
+  return typeof events === 'function' ? events() : events
 }
 
 function counted(counts: Counts, event: RecordingEvent): Counts {
+  const { operations, errors, rows, bytes } = counts
   switch (event.kind) {
     case 'operation':
-      return { ...counts, operations: counts.operations + 1 }
+      // The opening of a session is decided and recorded like what is asked in it, but not counted with it.
+      return event.action === 'connect' ? counts : { operations: operations + 1, errors, rows, bytes }
     case 'result':
-      return { ...counts, rows: counts.rows + event.rows, bytes: counts.bytes + event.bytes }
+      return { operations, errors, rows: rows + event.rows, bytes: bytes + event.bytes }
     case 'error':
-      return { ...counts, errors: counts.errors + 1 }
+      return { operations, errors: errors + 1, rows, bytes }
     case 'session-opened':
     case 'decision':
     case 'approval':

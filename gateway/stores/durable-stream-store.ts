@@ -3,7 +3,7 @@
  * Recordings are streams with one writer; an approval is a stream that many replicas write, each append
  * guarded by the offset that its writer has seen. `test/stores/contract.ts` is what every store must do.
  *
- * A stream's name is `folder/rest`; it exists from its first event on. An event is text without NUL, as
+ * A stream's name is `folder/rest`; it exists from its first event on. An event is one line of text without NUL, as
  * JSON is.
  *
  * @module
@@ -22,6 +22,13 @@ export interface DurableStreamStore {
    *   append is safe to repeat.
    */
   append(stream: string, events: readonly string[], expect?: number): Promise<number>
+
+  /**
+   * Appends to a stream that nobody else writes to, at its length: a store may do that at a lower price, and
+   * other processes may read it a moment later. Otherwise as {@link append}.
+   * @throws StoreConflict, StoreUnavailable
+   */
+  appendExclusively(stream: string, events: readonly string[], length: number): Promise<void>
 
   /**
    * Reads up to `limit` events, oldest first, beginning with number `from`: 0 is the oldest event, -1 the

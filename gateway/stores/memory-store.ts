@@ -7,19 +7,9 @@ export function memoryStore(): DurableStreamStore {
   const waiters = new Waiters()
 
   return {
-    async append(name, events, expect) {
-      const stream = streams.get(name) ?? []
-      if (expect !== undefined && expect !== stream.length) {
-        throw new StoreConflict(
-          `Cannot append to stream "${name}": expected ${expect} events, found ${stream.length}`,
-        )
-      }
-      if (events.length > 0) {
-        streams.set(name, stream)
-        stream.push(...events)
-        waiters.wake(name)
-      }
-      return stream.length
+    append,
+    async appendExclusively(name, events, length) {
+      await append(name, events, length)
     },
     async read(name, from, limit) {
       const stream = streams.get(name) ?? []
@@ -43,5 +33,20 @@ export function memoryStore(): DurableStreamStore {
     },
     async ping() {},
     async close() {},
+  }
+
+  async function append(name: string, events: readonly string[], expect?: number): Promise<number> {
+    const stream = streams.get(name) ?? []
+    if (expect !== undefined && expect !== stream.length) {
+      throw new StoreConflict(
+        `Cannot append to stream "${name}": expected ${expect} events, found ${stream.length}`,
+      )
+    }
+    if (events.length > 0) {
+      streams.set(name, stream)
+      stream.push(...events)
+      waiters.wake(name)
+    }
+    return stream.length
   }
 }

@@ -5,6 +5,7 @@ import { type DurableStreamStore, StoreUnavailable } from './durable-stream-stor
 export function observedStore(store: DurableStreamStore, failed: () => void): DurableStreamStore {
   return {
     append: (stream, events, expect) => observed(store.append(stream, events, expect)),
+    appendExclusively: (stream, events, length) => observed(store.appendExclusively(stream, events, length)),
     read: (stream, from, limit) => observed(store.read(stream, from, limit)),
     changed: (stream, length, signal) => store.changed(stream, length, signal),
     list: (folder, limit) => observed(store.list(folder, limit)),

@@ -48,6 +48,34 @@ const appendScript = `
   return { 'appended', length }
 `
 
+// Guarded appends of many sessions at once: what the commands cost is shared. Each succeeds or conflicts by itself.
+// It answers their lengths, and -1 - length where that was not the expected one.
+// KEYS are stream and folder of each; ARGV name, channel, expected length, number of events, and the events.
+const appendAllScript = `
+  local lengths, at = {}, 1
+  for i = 1, #KEYS, 2 do
+    local stream, folder = KEYS[i], KEYS[i + 1]
+    local name, channel, expect, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+    at = at + 4
+    local length = redis.call('XLEN', stream)
+    if length ~= expect then
+      table.insert(lengths, -1 - length)
+    else
+      if length == 0 and count > 0 then
+        local now = redis.call('TIME')
+        redis.call('ZADD', folder, now[1] .. string.format('%06d', now[2]), name)
+      end
+      for n = 0, count - 1 do
+        redis.call('XADD', stream, string.format('%d-0', length + n + 1), 'event', ARGV[at + n])
+      end
+      if count > 0 then redis.call('PUBLISH', channel, length + count) end
+      table.insert(lengths, length + count)
+    end
+    at = at + count
+  end
+  return lengths
+`
+
 // A stream and its entry in the folder go together. Large ones are freed by a thread of Redis (UNLINK).
 const removeScript = `
   local stream, folder = KEYS[1], KEYS[2]
@@ -59,6 +87,7 @@ const removeScript = `
 `
 
 interface Scripts {
+  appendAll(keys: number, ...keysAndValues: readonly (string | number)[]): Promise<readonly number[]>
   removeStream(stream: string, folder: string, name: string, channel: string): Promise<number>
   appendEvents(
     stream: string,
@@ -68,6 +97,13 @@ interface Scripts {
     expect: number | '',
     ...events: readonly string[]
   ): Promise<['appended' | 'conflict', number]>
+}
+
+/** What waits for the end of this turn. */
+interface Exclusive {
+  readonly stream: string
+  readonly events: readonly string[]
+  readonly length: number
 }
 
 class RedisStore implements DurableStreamStore {
@@ -80,6 +116,9 @@ class RedisStore implements DurableStreamStore {
   #subscriber: Redis | undefined
   #recheck: ReturnType<typeof setInterval> | undefined
   #isClosed = false
+  #exclusive: Exclusive[] = []
+  /** The answer to all of them. */
+  #lengths: Promise<readonly number[]> | undefined
 
   constructor({ url, prefix = 'sluice:' }: RedisStoreOptions) {
     this.#url = url
@@ -87,6 +126,7 @@ class RedisStore implements DurableStreamStore {
     const client = connection(url, {
       scripts: {
         appendEvents: { lua: appendScript, numberOfKeys: 2 },
+        appendAll: { lua: appendAllScript },
         removeStream: { lua: removeScript, numberOfKeys: 2 },
       },
     })
@@ -106,6 +146,28 @@ class RedisStore implements DurableStreamStore {
     )
     if (outcome === 'appended') return length
     throw new StoreConflict(`Cannot append to stream "${stream}": expected ${expect} events, found ${length}`)
+  }
+
+  async appendExclusively(stream: string, events: readonly string[], length: number): Promise<void> {
+    const index = this.#exclusive.push({ stream, events, length }) - 1
+    this.#lengths ??= Promise.resolve().then(() => this.#appendAll())
+    const answer = (await this.#lengths)[index] ?? -1
+    if (answer >= 0) return
+    const message = `Cannot append to stream "${stream}": expected ${length} events, found ${-1 - answer}`
+    throw new StoreConflict(message)
+  }
+
+  #appendAll(): Promise<readonly number[]> {
+    const appends = this.#exclusive
+    this.#exclusive = []
+    this.#lengths = undefined
+    const keys: string[] = []
+    const values: (string | number)[] = []
+    for (const { stream, events, length } of appends) {
+      keys.push(this.#stream(stream), this.#folder(folderOf(stream)))
+      values.push(stream, this.#channel(stream), length, events.length, ...events)
+    }
+    return this.#ask('append to streams', () => this.#client.appendAll(keys.length, ...keys, ...values))
   }
 
   read(stream: string, from: number, limit: number): Promise<readonly string[]> {

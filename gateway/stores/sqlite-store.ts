@@ -3,7 +3,9 @@ import { DatabaseSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type DurableStreamStore, folderOf, StoreConflict, StoreUnavailable } from './durable-stream-store.ts'
-import { SqliteCheckpointer } from './sqlite-checkpointer.ts'
+import { SqliteLog } from './sqlite-log.ts'
+import { recoverLogs } from './sqlite-log-files.ts'
+import { findStream, keysOfStream, schema } from './sqlite-schema.ts'
 import { Waiters } from './waiters.ts'
 
 export interface SqliteStoreOptions {
@@ -20,28 +22,17 @@ export function sqliteStore(options: SqliteStoreOptions): DurableStreamStore {
   return new SqliteStore(options)
 }
 
-// An event's number sits in the low half of its key, its stream's id in the high half: one b-tree, no index
-// beside it, and a stream's events lie next to each other.
-const schema = `
-  CREATE TABLE IF NOT EXISTS streams (
-    id INTEGER PRIMARY KEY, folder TEXT NOT NULL, name TEXT NOT NULL UNIQUE
-  ) STRICT;
-  CREATE INDEX IF NOT EXISTS streams_in_folder ON streams (folder, id);
-  CREATE TABLE IF NOT EXISTS events (
-    key INTEGER PRIMARY KEY, -- stream id << 32 | number
-    body TEXT NOT NULL
-  ) STRICT;
-  CREATE TABLE IF NOT EXISTS pinged (id INTEGER PRIMARY KEY CHECK (id = 0), at INTEGER NOT NULL) STRICT;
-`
-const keysOfStream = 'key >= streams.id << 32 AND key < (streams.id + 1) << 32'
-
 /** Pause between attempts while somebody else writes, and how long they go on. */
 const retryMs = 1
 const patienceMs = 900
 /** How often to look for what other processes wrote, while somebody waits for it. */
 const pollMs = 50
-/** Pages in the write-ahead log before this thread moves them to the main file, where no other does. */
-const checkpointPages = 4000
+/** Pages in the write-ahead log before this thread moves them, because the log's thread has not. */
+const checkpointPages = 20_000
+/** Bytes committed here before the log's thread looks after the write-ahead log. */
+const committedBytes = 8 * 1024 * 1024
+/** What a commit adds to it besides its events: they end in the middle of pages, and pages have parents. */
+const commitBytes = 8 * 1024
 /** Events that a removal deletes at once: other writers get their turn in between. */
 const removedAtOnce = 64
 /** How often to look whether the file is still the one at its path. */
@@ -67,7 +58,10 @@ interface Position {
 class SqliteStore implements DurableStreamStore {
   readonly #database: DatabaseSync
   readonly #statements: ReturnType<typeof prepare>
-  readonly #checkpointer: SqliteCheckpointer
+  readonly #log: SqliteLog
+  /** A power cut must not take what was acknowledged: nothing goes by the log. */
+  readonly #isSynced: boolean
+  #committed = 0
   readonly #waiters = new Waiters()
   /** Streams that this process appended to. Other processes may have made them longer since. */
   readonly #positions = new Map<string, Position>()
@@ -89,23 +83,34 @@ class SqliteStore implements DurableStreamStore {
       this.#database.exec(`
         PRAGMA journal_mode = WAL;
         PRAGMA synchronous = ${synchronous};
-        PRAGMA wal_autocheckpoint = 0;
+        PRAGMA wal_autocheckpoint = ${checkpointPages};
         PRAGMA secure_delete = ON; -- what was removed must not stay legible in pages that wait to be used again
         ${schema}
-        PRAGMA busy_timeout = 0; -- waiting inside SQLite blocks the event loop
       `)
+      recoverLogs(this.#database, path)
+      this.#database.exec('PRAGMA busy_timeout = 0') // waiting inside SQLite blocks the event loop
     } catch (cause) {
       throw new StoreUnavailable(`Cannot open store: SQLite cannot use "${path}"`, { cause })
     }
     this.#path = path
     this.#file = statSync(path).ino
     this.#statements = prepare(this.#database)
-    this.#checkpointer = new SqliteCheckpointer(path, () => {
-      this.#database.exec(`PRAGMA wal_autocheckpoint = ${checkpointPages}`)
+    this.#isSynced = synchronous === 'full'
+    this.#log = new SqliteLog({
+      path,
+      lengthOf: (stream) => this.#storedLengthOf(stream),
+      check: () => this.#checkFile(),
+      appended: (stream) => this.#waiters.wake(stream),
     })
   }
 
+  async appendExclusively(stream: string, events: readonly string[], length: number): Promise<void> {
+    if (this.#isSynced) await this.append(stream, events, length)
+    else await this.#log.append(stream, events, length)
+  }
+
   append(stream: string, events: readonly string[], expect?: number): Promise<number> {
+    if (this.#log.has(stream)) return this.#appendToLog(stream, events, expect)
     return new Promise((resolve, reject) => {
       this.#queue.push({ stream, events, expect, deadline: Date.now() + patienceMs, resolve, reject })
       if (this.#isScheduled) return
@@ -117,9 +122,10 @@ class SqliteStore implements DurableStreamStore {
 
   async read(stream: string, from: number, limit: number): Promise<readonly string[]> {
     return this.#try('read stream', () => {
-      const { read, readTail } = this.#statements
-      if (from >= 0) return read.all(stream, from, limit).map(bodyOf)
-      return readTail.all(stream, -from).map(bodyOf).reverse().slice(0, limit)
+      const start = from < 0 ? Math.max(0, this.#lengthOf(stream) + from) : from
+      const stored = this.#readStored(stream, start, limit)
+      if (stored.length === limit) return stored
+      return [...stored, ...this.#log.read(stream, start + stored.length, limit - stored.length)]
     })
   }
 
@@ -133,17 +139,20 @@ class SqliteStore implements DurableStreamStore {
   }
 
   async list(folder: string, limit: number): Promise<readonly string[]> {
-    return this.#try('list streams', () =>
-      this.#statements.list.all(folder, limit).map((row) => String(row.name)),
-    )
+    return this.#try('list streams', () => {
+      const stored = this.#statements.list.all(folder, limit).map((row) => String(row.name))
+      const logged = this.#log.streamsIn(folder).filter((stream) => this.#storedLengthOf(stream) === 0)
+      return [...logged, ...stored].slice(0, limit)
+    })
   }
 
   async remove(stream: string): Promise<boolean> {
     const { bury } = this.#statements
+    if (this.#log.has(stream)) await this.#log.settled()
     const buried = await this.#transact('remove stream', () => {
       const { changes } = bury.run(stream)
       if (changes === 0) return false
-      this.#positions.clear()
+      this.#forgetPositions()
       this.#database.exec(`PRAGMA user_version = ${Number(this.#readRemovals()) + 1}`)
       this.#removals = this.#readRemovals()
       return true
@@ -163,7 +172,7 @@ class SqliteStore implements DurableStreamStore {
     while (this.#queue.length > 0) await sleep(retryMs)
     clearInterval(this.#poll)
     this.#waiters.wakeAll()
-    await this.#checkpointer.close()
+    await this.#log.close()
     if (this.#database.isOpen) this.#database.close()
   }
 
@@ -184,7 +193,7 @@ class SqliteStore implements DurableStreamStore {
       this.#checkPlace()
       const outcomes = batch.map((append) => this.#write(append))
       commit.run()
-      this.#checkpointer.committed(bytesOf(batch))
+      this.#noteCommitted(bytesOf(batch))
       for (const settle of outcomes) settle()
     } catch (cause) {
       this.#rollBack()
@@ -228,17 +237,39 @@ class SqliteStore implements DurableStreamStore {
    * it would be lost; and what is remembered may be of streams that another process has removed.
    */
   #checkPlace(): void {
-    const now = Date.now()
-    if (now - this.#lookedAt >= movedMs) {
-      if (statSync(this.#path, { throwIfNoEntry: false })?.ino !== this.#file) {
-        throw new Error(`The file "${this.#path}" was moved, deleted or replaced: put it back, or restart`)
-      }
-      this.#lookedAt = now
-    }
+    this.#checkFile()
     const removals = this.#readRemovals()
     if (removals === this.#removals) return
     this.#removals = removals
+    this.#forgetPositions()
+  }
+
+  #checkFile(): void {
+    const now = Date.now()
+    if (now - this.#lookedAt < movedMs) return
+    if (statSync(this.#path, { throwIfNoEntry: false })?.ino !== this.#file) {
+      throw new Error(`The file "${this.#path}" was moved, deleted or replaced: put it back, or restart`)
+    }
+    this.#lookedAt = now
+  }
+
+  #forgetPositions(): void {
     this.#positions.clear()
+    this.#log.forget()
+  }
+
+  /** A stream that the log has been written to goes on there. */
+  async #appendToLog(stream: string, events: readonly string[], expect?: number): Promise<number> {
+    const length = this.#lengthOf(stream)
+    await this.#log.append(stream, events, expect ?? length)
+    return length + events.length
+  }
+
+  #noteCommitted(bytes: number): void {
+    this.#committed += commitBytes + bytes
+    if (this.#committed < committedBytes) return
+    this.#committed = 0
+    this.#log.lookAfterDatabase()
   }
 
   #readRemovals(): unknown {
@@ -253,7 +284,7 @@ class SqliteStore implements DurableStreamStore {
     const first = oldest.get(Number(id))?.key
     if (first === undefined || first === null) forget.run(Number(id))
     else deleteEvents.run(Number(id), Number(first), Number(first))
-    this.#checkpointer.committed(0)
+    this.#noteCommitted(0)
     return true
   }
 
@@ -282,12 +313,24 @@ class SqliteStore implements DurableStreamStore {
     return appended(end)
   }
 
+  #readStored(stream: string, from: number, limit: number): string[] {
+    const events: string[] = []
+    for (const { first, body } of this.#statements.read.iterate(stream, from)) {
+      const all = String(body).split('\n')
+      const start = Math.max(0, from - Number(first))
+      // After the last end of line there is nothing.
+      events.push(...all.slice(start, Math.min(all.length - 1, start + limit - events.length)))
+      if (events.length === limit) break
+    }
+    return events
+  }
+
   /** @returns the new length; `undefined` when somebody else has appended there, and nothing was inserted */
   #insert(stream: string, { id, length }: Position, events: readonly string[]): number | undefined {
     const { insert } = this.#statements
-    let end = length
     // A stream has no gaps: where the first number is free, all that follow are.
-    for (const event of events) if (insert.run(id, end++, event).changes === 0) return undefined
+    if (insert.run(id, length, events.length, `${events.join('\n')}\n`).changes === 0) return undefined
+    const end = length + events.length
     if (this.#positions.size >= rememberedStreams) this.#positions.clear()
     this.#positions.set(stream, { id, length: end })
     return end
@@ -320,6 +363,10 @@ class SqliteStore implements DurableStreamStore {
   }
 
   #lengthOf(stream: string): number {
+    return this.#log.has(stream) ? this.#log.lengthOf(stream) : this.#storedLengthOf(stream)
+  }
+
+  #storedLengthOf(stream: string): number {
     return this.#try('read stream', () => Number(this.#statements.find.get(stream)?.length ?? 0))
   }
 
@@ -349,17 +396,14 @@ function prepare(database: DatabaseSync) {
   return {
     begin: database.prepare('BEGIN IMMEDIATE'),
     commit: database.prepare('COMMIT'),
-    find: database.prepare(`
-      SELECT id, (SELECT (max(key) & 0xffffffff) + 1 FROM events WHERE ${keysOfStream}) AS length
-      FROM streams WHERE name = ?`),
+    find: database.prepare(findStream),
     create: database.prepare('INSERT INTO streams (folder, name) VALUES (?, ?) RETURNING id'),
-    insert: database.prepare('INSERT INTO events (key, body) VALUES (? << 32 | ?, ?) ON CONFLICT DO NOTHING'),
+    insert: database.prepare('INSERT INTO events VALUES (? << 32 | ?, ?, ?) ON CONFLICT DO NOTHING'),
+    // From the block that holds an event on: the last that begins at its number or before.
     read: database.prepare(`
-      SELECT body FROM streams JOIN events ON ${keysOfStream}
-      WHERE name = ? AND key >= streams.id << 32 | ? ORDER BY key LIMIT ?`),
-    readTail: database.prepare(`
-      SELECT body FROM streams JOIN events ON ${keysOfStream}
-      WHERE name = ? ORDER BY key DESC LIMIT ?`),
+      SELECT key & 0xffffffff AS first, body FROM streams JOIN events ON ${keysOfStream}
+      WHERE name = ? AND key >= (SELECT max(key) FROM events WHERE ${keysOfStream} AND key <= streams.id << 32 | ?)
+      ORDER BY key`),
     list: database.prepare('SELECT name FROM streams WHERE folder = ? ORDER BY id DESC LIMIT ?'),
     // A removed stream waits under another name until its events are deleted: its id must not be given again before.
     bury: database.prepare("UPDATE streams SET folder = '/', name = '/' || id WHERE name = ?"),
@@ -381,10 +425,6 @@ function bytesOf(batch: readonly Append[]): number {
   let bytes = 0
   for (const { events } of batch) for (const event of events) bytes += event.length
   return bytes
-}
-
-function bodyOf(row: Record<string, unknown>): string {
-  return String(row.body)
 }
 
 function unavailable(action: string, cause: unknown): StoreUnavailable {

@@ -375,7 +375,7 @@ test('while Redis is gone operations are refused within a second, and nothing ru
 
 test('while the store is known to be away, reads do not reach the target either', async () => {
   const lost = () => Promise.reject(new StoreUnavailable('gone'))
-  const gateway = recording({ ...memoryStore(), append: lost, read: lost })
+  const gateway = recording({ ...memoryStore(), append: lost, appendExclusively: lost, read: lost })
   let runs = 0
   const target: Target = async function* () {
     runs++
@@ -502,7 +502,8 @@ function slowStore(): DurableStreamStore & { release(): void } {
   return {
     ...store,
     release: resolve,
-    append: (stream, events, expect) => promise.then(() => store.append(stream, events, expect)),
+    appendExclusively: (stream, events, length) =>
+      promise.then(() => store.appendExclusively(stream, events, length)),
   }
 }
 

