@@ -83,6 +83,10 @@ export function configSchema(references: References) {
         .enum(['refuse', 'loopback'])
         .default('refuse')
         .describe('Whether agents may send their token without TLS; never from another machine'),
+      authentication: z
+        .enum(['password', 'oauth'])
+        .default('password')
+        .describe('How agents bring their token: as the password, or by OAUTHBEARER (libpq 18)'),
     })
     .refine(({ plaintext, tls }) => tls || plaintext === 'loopback', {
       path: ['tls'],
@@ -109,6 +113,9 @@ export function configSchema(references: References) {
       .default(['at+jwt', 'application/at+jwt', 'JWT'])
       .describe('Accepted "typ" headers; "absent" accepts a token without one'),
     skewSeconds: z.int().min(0).max(300).default(5).describe('How far the clocks may differ'),
+    scope: text()
+      .default('openid')
+      .describe('What clients ask the issuer for, separated by spaces; told to those that use OAUTHBEARER'),
   })
 
   const plugin = z.union([

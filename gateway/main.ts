@@ -19,10 +19,13 @@ import type { Address, Network, ServerTls } from './network.ts'
 import type { Plugin, PluginFactory, PluginServices } from './plugin.ts'
 import { readBundle } from './policy/bundle.ts'
 import { policy } from './policy/policy.ts'
+import type { AgentAuthentication } from './postgres/agent-authentication.ts'
 import { catalogConnection } from './postgres/catalog-connection.ts'
 import { Door } from './postgres/door.ts'
+import { oauthBearer } from './postgres/oauth-bearer.ts'
 import type { PostgresTarget } from './postgres/postgres-target.ts'
 import type { Analysis } from './postgres/session-scope.ts'
+import { tokenAsPassword } from './postgres/token-as-password.ts'
 import { Ledger } from './recordings/ledger.ts'
 import { LostSessions } from './recordings/lost-sessions.ts'
 import { recordedSessions } from './recordings/recorded-sessions.ts'
@@ -195,7 +198,7 @@ interface House {
 }
 
 async function openPostgres(house: House): Promise<Address | undefined> {
-  const { config, runtime, plugins, log, now, counted, closing, doors } = house
+  const { config, runtime, plugins, store, log, now, counted, closing, doors } = house
   const listen = config.listen.postgres
   if (!listen) return undefined
   const grammar = await parser({ wasm: await runtime.pgQueryWasm() })
@@ -216,6 +219,8 @@ async function openPostgres(house: House): Promise<Address | undefined> {
     targets,
     analyses,
     encryption: { tls: serverTls(listen.tls), plaintext: listen.plaintext },
+    authentication: agentAuthentication(config),
+    store,
     log,
     now,
     observeSessions: (change) => counted.sessions('postgres', change),
@@ -227,6 +232,12 @@ async function openPostgres(house: House): Promise<Address | undefined> {
   doors.push(door)
   await door.listen(listen)
   return door.address
+}
+
+/** How agents bring their token; with several issuers, clients are sent to the first. */
+function agentAuthentication({ listen, identity }: Config): AgentAuthentication {
+  const [issuer] = identity.issuers
+  return listen.postgres?.authentication === 'oauth' && issuer ? oauthBearer(issuer) : tokenAsPassword
 }
 
 async function openHttp(house: House): Promise<Address | undefined> {

@@ -23,6 +23,8 @@ export interface Socket {
   /** IP address without port. */
   readonly remoteAddress: string | undefined
   readonly isEncrypted: boolean
+  /** What the client chose by ALPN in {@link acceptTls}; `undefined` when it chose nothing. */
+  readonly applicationProtocol: string | undefined
   /** The certificate that the peer showed in {@link startTls}, DER. */
   readonly peerCertificate: Uint8Array | undefined
   /**
@@ -34,8 +36,12 @@ export interface Socket {
   read(): Promise<Uint8Array | undefined>
   /** Returns a promise only when the peer is slow: await it before writing more. Never rejects; see `gone`. */
   write(bytes: Uint8Array): Promise<void> | undefined
-  /** Continues this connection in TLS as its server; bytes already read in the clear are a protocol violation. */
-  acceptTls(options: ServerTls): Promise<Socket>
+  /**
+   * Continues this connection in TLS as its server. Bytes that came in the clear are a protocol violation,
+   * unless they are the `hello` of a client that began TLS without asking, and were read already.
+   * @throws Error when the handshake fails, or the client means another protocol than `postgresql` (ALPN)
+   */
+  acceptTls(options: ServerTls, hello?: Uint8Array): Promise<Socket>
   /** Continues this connection in TLS as its client. @throws Error when the peer's certificate is not good enough */
   startTls(options: ClientTls): Promise<Socket>
   /** Sends what was written, then closes. */

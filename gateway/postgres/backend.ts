@@ -65,6 +65,15 @@ export function authenticationCleartextPassword(): Uint8Array {
   return message(backend.Authentication, int32(3))
 }
 
+export function authenticationSasl(mechanisms: readonly string[]): Uint8Array {
+  const names = mechanisms.map((mechanism) => `${mechanism}\0`)
+  return message(backend.Authentication, concat([int32(10), text(`${names.join('')}\0`)]))
+}
+
+export function authenticationSaslContinue(data: string): Uint8Array {
+  return message(backend.Authentication, concat([int32(11), text(data)]))
+}
+
 export function backendKeyData(processId: number, secret: Uint8Array): Uint8Array {
   return message(backend.BackendKeyData, concat([int32(processId), secret]))
 }

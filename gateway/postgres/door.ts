@@ -4,21 +4,25 @@
  *
  * @module
  */
-import { randomBytes } from 'node:crypto'
 import { authenticate, close, open } from '../chain.ts'
 import { concat } from '../concat.ts'
-import { asDenied, Denied, denials } from '../errors.ts'
+import { asDenied, type DenialCode, Denied } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Address, Listener, Network, Socket } from '../network.ts'
 import type { EstablishedSession, Plugin, Session } from '../plugin.ts'
+import type { DurableStreamStore } from '../stores/durable-stream-store.ts'
 import { uuid } from '../uuid.ts'
-import { authenticationOk, backendKeyData, errorResponse, parameterStatus, readyForQuery } from './backend.ts'
+import type { AgentAuthentication } from './agent-authentication.ts'
+import { Arrival, type EncryptionRules } from './arrival.ts'
+import { authenticationOk, backendKeyData, int32, parameterStatus, readyForQuery } from './backend.ts'
+import { cancelDigest, newCancelKey } from './cancel-key.ts'
+import { CancelRelay } from './cancel-relay.ts'
 import { connectUpstream } from './connect-upstream.ts'
 import { type PostgresTarget, sessionParameters } from './postgres-target.ts'
 import { type OperationEnd, PostgresSession } from './session.ts'
 import type { Analysis } from './session-scope.ts'
 import { SessionSlots } from './session-slots.ts'
-import { type EncryptionRules, readStartup, readToken, type Startup } from './startup.ts'
+import type { StartupMessage } from './startup.ts'
 
 export interface DoorServices {
   readonly network: Network
@@ -27,6 +31,9 @@ export interface DoorServices {
   /** How sessions at a target understand statements. */
   readonly analyses: ReadonlyMap<string, Analysis>
   readonly encryption: EncryptionRules
+  readonly authentication: AgentAuthentication
+  /** Where cancel requests find their way to other replicas. */
+  readonly store: DurableStreamStore
   readonly log: Log
   readonly now: () => number
   /** Hears of sessions that open and close. */
@@ -36,7 +43,15 @@ export interface DoorServices {
 }
 
 /** How long an agent may take to say who it is. */
-const startupTimeoutMilliseconds = 30_000
+const arrivalMilliseconds = 30_000
+
+/** Connections that have not said who they are; for one more, the one that has taken longest is closed. */
+const arrivalLimit = 1_000
+
+const tooLate = new Denied('unauthenticated', 'Cannot start session: it took too long to say who you are')
+
+/** How long an agent's cancel request is held at most, should the target not be done with it. */
+const cancelMilliseconds = 30_000
 
 export async function postgresDoor(address: Address, services: DoorServices): Promise<Door> {
   const door = new Door(services)
@@ -46,12 +61,15 @@ export async function postgresDoor(address: Address, services: DoorServices): Pr
 
 export class Door {
   readonly #services: DoorServices
+  /** By what stands for their cancel keys. */
   readonly #sessions = new Map<string, PostgresSession>()
+  /** Ends one that has not said who it is; in the order in which they came. */
+  readonly #arrivals = new Set<(reason: Denied) => void>()
   readonly #slots = new SessionSlots()
   readonly #serving = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
   #listener: Listener | undefined
-  #lastProcessId = 0
+  #cancels: CancelRelay | undefined
 
   constructor(services: DoorServices) {
     this.#services = services
@@ -67,6 +85,8 @@ export class Door {
       const serving = this.#serve(socket).finally(() => this.#serving.delete(serving))
       this.#serving.add(serving)
     })
+    const { store, log, now } = this.#services
+    this.#cancels = new CancelRelay({ store, log, now, find: (session) => this.#sessions.get(session) })
   }
 
   /** Stops accepting, lets running operations end within the given time, and closes every session. */
@@ -75,6 +95,7 @@ export class Door {
     const deadline = Date.now() + graceMilliseconds
     const reason = new Denied('unavailable', 'Cannot continue session: the gateway is shutting down')
     this.#stopping.abort(reason)
+    for (const dismiss of this.#arrivals) dismiss(reason)
     while (this.#sessions.size > 0) {
       for (const session of this.#sessions.values()) {
         session.release(reason)
@@ -85,39 +106,57 @@ export class Door {
         new Promise((resolve) => setTimeout(resolve, 50)),
       ])
     }
+    await this.#cancels?.close()
     await Promise.allSettled(this.#serving)
   }
 
   async #serve(accepted: Socket): Promise<void> {
-    const { log } = this.#services
-    const timer = setTimeout(() => accepted.destroy(), startupTimeoutMilliseconds)
-    let socket = accepted
-    try {
-      const startup = await readStartup(accepted, this.#services.encryption)
-      if (!startup) return
-      if (startup.kind === 'cancel') return await this.#cancel(startup.key)
-      socket = startup.socket
-      const token = await readToken(socket)
+    const { log, encryption } = this.#services
+    const arrival = new Arrival(accepted, encryption)
+    const { promise: dismissed, reject: dismiss } = Promise.withResolvers<never>()
+    this.#admit(dismiss)
+    const timer = setTimeout(dismiss, arrivalMilliseconds, tooLate)
+    const isIn = (): void => {
       clearTimeout(timer)
-      await this.#run(startup, token)
+      this.#arrivals.delete(dismiss)
+    }
+    try {
+      const request = await Promise.race([arrival.request(), dismissed])
+      if (!request) return
+      if (request.kind === 'cancel') {
+        isIn()
+        return await this.#cancel(request.key, accepted.remoteAddress)
+      }
+      const opening = await Promise.race([this.#introduce(arrival, request), dismissed])
+      isIn()
+      await this.#run(opening)
     } catch (error) {
       const denied = asDenied(error)
       log[denied.code === 'internal' ? 'error' : 'info'](
         { err: error, address: accepted.remoteAddress },
         'Connection refused',
       )
-      const { sqlstate } = denials[denied.code]
-      await socket.write(
-        errorResponse({ severity: 'FATAL', code: sqlstate, message: denied.message, hint: denied.hint }),
-      )
+      arrival.refuse(denied)
     } finally {
-      clearTimeout(timer)
-      socket.end()
+      isIn()
+      arrival.socket.end()
     }
   }
 
-  async #run(startup: Startup & { kind: 'session' }, token: string): Promise<void> {
-    const { plugins, targets, log, now } = this.#services
+  /** Whoever says nothing must not keep out those who have something to say. */
+  #admit(dismiss: (reason: Denied) => void): void {
+    const [longest] = this.#arrivals
+    if (longest && this.#arrivals.size >= arrivalLimit) {
+      this.#arrivals.delete(longest)
+      longest(new Denied('unavailable', 'Cannot start session: too many connections are starting'))
+    }
+    this.#arrivals.add(dismiss)
+  }
+
+  /** Asks the agent who it is. */
+  async #introduce({ socket }: Arrival, startup: StartupMessage): Promise<Opening> {
+    const { plugins, targets, authentication, now } = this.#services
+    const token = await authentication.readToken(socket)
     const target = targets.get(startup.database)
     const session: Session = {
       id: uuid(),
@@ -126,33 +165,42 @@ export class Door {
         ? { name: target.name, kind: 'postgres', labels: target.labels }
         : { name: startup.database, kind: 'postgres', labels: {} },
       client: {
-        address: startup.socket.remoteAddress,
+        address: socket.remoteAddress,
         application: startup.parameters.get('application_name'),
         user: startup.user,
       },
       startedAt: new Date(now()),
     }
-    const principal = await authenticate(plugins, { kind: 'bearer', token }, session)
+    try {
+      const principal = await authenticate(plugins, { kind: 'bearer', token }, session)
+      return { socket, startup, target, session: { ...session, principal } }
+    } catch (error) {
+      if (error instanceof Denied && isTokenRefused[error.code]) await authentication.refused(socket)
+      throw error
+    }
+  }
+
+  async #run({ socket, startup, target, session }: Opening): Promise<void> {
+    const { plugins, log } = this.#services
     // Only somebody who is known may learn which targets exist.
     if (!target)
       throw new Denied('unknown_target', `Cannot open session: target "${startup.database}" does not exist`)
-    const established: EstablishedSession = { ...session, principal }
-    await open(plugins, established)
+    await open(plugins, session)
     try {
-      await this.#connect(startup, target, established)
+      await this.#connect(socket, startup, target, session)
     } finally {
-      await close(plugins, established, (plugin, error) =>
+      await close(plugins, session, (plugin, error) =>
         log.error({ err: error, plugin, session: session.id }, 'Plugin failed to close'),
       )
     }
   }
 
   async #connect(
-    startup: Startup & { kind: 'session' },
+    socket: Socket,
+    startup: StartupMessage,
     target: PostgresTarget,
     established: EstablishedSession,
   ): Promise<void> {
-    const { socket } = startup
     const { network, log, now, plugins } = this.#services
     const analysis = this.#services.analyses.get(target.name)
     if (!analysis) throw new Error(`Cannot open session: target "${target.name}" has no analysis`)
@@ -160,7 +208,7 @@ export class Door {
     const leaving = AbortSignal.any([socket.gone, this.#stopping.signal])
     const parameters = sessionParameters(target, startup.parameters)
     const upstream = await connectUpstream(network, target, parameters, leaving)
-    const key = this.#newKey()
+    const { processId, secret } = newCancelKey(startup.minor)
     const session = new PostgresSession(socket, upstream, established, {
       analysis,
       plugins,
@@ -169,14 +217,13 @@ export class Door {
       observe: (ended) => this.#services.observe(target.name, ended),
       cancelUpstream: () => upstream.cancel(AbortSignal.timeout(target.limits.connect)),
     })
-    const name = key.toHex()
+    const name = cancelDigest(concat([int32(processId), secret]))
     this.#sessions.set(name, session)
     this.#services.observeSessions(1)
     try {
       const told = [...upstream.parameters].map(([parameter, value]) => parameterStatus(parameter, value))
-      const processId = new DataView(key.buffer, key.byteOffset).getInt32(0)
       await socket.write(
-        concat([authenticationOk(), ...told, backendKeyData(processId, key.subarray(4)), readyForQuery('I')]),
+        concat([authenticationOk(), ...told, backendKeyData(processId, secret), readyForQuery('I')]),
       )
       await session.serve()
     } finally {
@@ -186,17 +233,28 @@ export class Door {
     }
   }
 
-  async #cancel(key: Uint8Array): Promise<void> {
-    // An unknown key gets no answer at all, like everybody: PostgreSQL manual, 54.2.7.
-    await this.#sessions.get(key.toHex())?.cancel()
+  async #cancel(key: Uint8Array, address: string | undefined): Promise<void> {
+    const digest = cancelDigest(key)
+    const session = this.#sessions.get(digest)
+    // The agent is held until the target is done with it: then it cannot hit what the agent sends next.
+    const cancelling = session ? session.cancel() : this.#cancels?.ask(digest, address)
+    await within(cancelMilliseconds, cancelling)
   }
+}
 
-  /** A process id and a secret of our own: the target's would let an agent cancel around the gateway. */
-  #newKey(): Uint8Array {
-    this.#lastProcessId = (this.#lastProcessId + 1) & 0x7fffffff
-    const key = new Uint8Array(8)
-    new DataView(key.buffer).setInt32(0, this.#lastProcessId)
-    key.set(randomBytes(4), 4)
-    return key
-  }
+/** An agent that has said who it is. */
+interface Opening {
+  readonly socket: Socket
+  readonly startup: StartupMessage
+  readonly target: PostgresTarget | undefined
+  readonly session: EstablishedSession
+}
+
+/** The token is no good: where the mechanism has words for it, they come first. */
+const isTokenRefused: Partial<Record<DenialCode, true>> = { unauthenticated: true, token_expired: true }
+
+async function within(milliseconds: number, work: Promise<void> | undefined): Promise<void> {
+  const late = Promise.withResolvers<void>()
+  const timer = setTimeout(late.resolve, milliseconds)
+  await Promise.race([work, late.promise]).finally(() => clearTimeout(timer))
 }

@@ -159,6 +159,25 @@ export function readPassword(frame: Uint8Array): string {
   return password
 }
 
+export interface SaslInitialResponse {
+  readonly mechanism: string
+  /** `undefined`: the agent wants the server to begin. */
+  readonly data: string | undefined
+}
+
+export function readSaslInitialResponse(frame: Uint8Array): SaslInitialResponse {
+  const reader = new Reader(frame)
+  const mechanism = reader.string()
+  const length = reader.int32()
+  const data = length === -1 ? undefined : decode(reader.bytes(length))
+  reader.end()
+  return { mechanism, data }
+}
+
+export function readSaslResponse(frame: Uint8Array): string {
+  return decode(frame.subarray(headerBytes))
+}
+
 function readFormats(reader: Reader): number[] {
   const formats: number[] = []
   for (let left = reader.count(); left > 0; left--) {
@@ -177,6 +196,14 @@ function malformed(what: string): Denied {
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes)
+  } catch (cause) {
+    throw new Denied('invalid', 'Cannot read message: a string is not valid UTF-8', { cause })
+  }
+}
 
 /** Reads one frame's body from left to right; every read is checked against the frame's end. */
 class Reader {
@@ -225,11 +252,7 @@ class Reader {
     if (end === -1) throw malformed('a string has no end')
     const bytes = this.#bytes.subarray(this.#at, end)
     this.#at = end + 1
-    try {
-      return utf8.decode(bytes)
-    } catch (cause) {
-      throw new Denied('invalid', 'Cannot read message: a string is not valid UTF-8', { cause })
-    }
+    return decode(bytes)
   }
 
   name(): string {

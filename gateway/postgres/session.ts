@@ -130,6 +130,8 @@ export class PostgresSession {
   #idle = Promise.withResolvers<void>()
   #room: PromiseWithResolvers<void> | undefined
   #isClosing = false
+  /** The target is being asked to cancel. */
+  #cancelling: Promise<void> | undefined
   #transaction: TransactionStatus = 'I'
   /** The last RowDescription: a prepared statement is described the same way again and again. */
   #described: { readonly frame: Uint8Array; readonly columns: readonly Column[] } | undefined
@@ -177,12 +179,17 @@ export class PostgresSession {
 
   /** Ends what the agent is waiting for: a hold at once, a running statement by asking the target. */
   async cancel(): Promise<void> {
-    const held = this.#unsent()
-    if (held) {
-      held.abort.abort(new Denied('cancelled', 'Cannot run operation: the agent cancelled it'))
-    } else if (this.#current || this.#queue.length > 0) {
-      await this.#services.cancelUpstream(this.#upstream.key)
+    const first = this.#current ?? this.#queue[0]
+    if (!first) return
+    if (first === this.#unsent()) {
+      first.abort.abort(new Denied('cancelled', 'Cannot run operation: the agent cancelled it'))
+      return
     }
+    // One request at a time, however often the agent asks.
+    this.#cancelling ??= this.#services.cancelUpstream(this.#upstream.key).finally(() => {
+      this.#cancelling = undefined
+    })
+    await this.#cancelling
   }
 
   /** Lets go of a statement that is held: the gateway stops, or the token has expired. */
@@ -210,6 +217,8 @@ export class PostgresSession {
       const frame = this.#frames.next()
       if (frame) {
         if (frame[0] === frontend.Terminate) return
+        // A late signal must not hit what comes after the statement that it is for.
+        if (this.#cancelling) await this.#cancelling.catch(() => undefined)
         const waiting = this.#handle(frame)
         if (waiting) await waiting
         continue

@@ -1,88 +1,79 @@
 /**
- * The beginning of a connection: encryption, the startup message, the token.
- * Source: PostgreSQL manual, 54.2.1 "Start-up", 54.2.10 "SSL Session Encryption", 54.2.11 "GSSAPI".
+ * The packets that a connection begins with, read from whole packets: pure bytes, no sockets.
+ * Source: PostgreSQL manual, 54.7 "Message Formats" (StartupMessage, CancelRequest), 54.2.1 "Start-up".
  *
  * @module
  */
-
-import { concat } from '../concat.ts'
 import { Denied } from '../errors.ts'
-import { isLoopback } from '../loopback.ts'
-import type { ServerTls, Socket } from '../network.ts'
-import { authenticationCleartextPassword, negotiateProtocolVersion } from './backend.ts'
-import { FrameReader } from './frame-reader.ts'
-import { frontend, readPassword } from './frontend.ts'
-import { cancelRequestCode, sslRequestCode } from './request-codes.ts'
 
-export type Startup =
-  | { readonly kind: 'cancel'; readonly key: Uint8Array }
-  | {
-      readonly kind: 'session'
-      readonly socket: Socket
-      /** Names the target. */
-      readonly database: string
-      readonly user: string
-      /** What the agent may set for itself, to be passed on: application_name, DateStyle, … */
-      readonly parameters: ReadonlyMap<string, string>
-    }
-
-export interface EncryptionRules {
-  readonly tls: ServerTls | undefined
-  /** Whether a token may travel in the clear: never, or from this machine to itself. */
-  readonly plaintext: 'refuse' | 'loopback'
+export interface StartupMessage {
+  /** Of the protocol's versions 3.0 to 3.2, the one that both sides know. */
+  readonly minor: number
+  /** Names the target. */
+  readonly database: string
+  readonly user: string
+  /** What the agent may set for itself, to be passed on: application_name, DateStyle, … */
+  readonly parameters: ReadonlyMap<string, string>
+  /** Whether the agent asked for more than it gets, and has to be told. */
+  readonly isNegotiated: boolean
+  /** Extensions of the protocol (`_pq_.…`) that the agent asked for: none is known. */
+  readonly unknownOptions: readonly string[]
 }
+
+/** The newest version that is spoken here, with cancel keys that cannot be guessed (PostgreSQL 18). */
+export const newestMinor = 2
 
 /**
- * Reads requests until a session or a cancel request is asked for.
- * @throws Denied when what is asked for is malformed, not encrypted as demanded, or not supported
+ * @param code the protocol's version
+ * @throws Denied `invalid` when the message is malformed, `unsupported` for what a session cannot begin with
  */
-export async function readStartup(accepted: Socket, rules: EncryptionRules): Promise<Startup | undefined> {
-  let socket = accepted
-  let isEncryptionAsked = false
-  for (;;) {
-    const packet = await readPacket(socket)
-    if (!packet) return undefined
-    const code = new DataView(packet.buffer, packet.byteOffset).getInt32(4)
-    if (code === cancelRequestCode) return { kind: 'cancel', key: packet.slice(8) }
-    if (code === sslRequestCode || code === gssEncRequestCode) {
-      if (isEncryptionAsked && socket.isEncrypted)
-        throw new Denied('invalid', 'Cannot start session: encryption was asked for twice')
-      if (code === sslRequestCode && rules.tls) {
-        await socket.write(letter('S'))
-        socket = await socket.acceptTls(rules.tls)
-      } else {
-        await socket.write(letter('N'))
-      }
-      isEncryptionAsked = code === sslRequestCode
-      continue
-    }
-    return session(socket, code, packet, rules)
+export function readStartupMessage(code: number, packet: Uint8Array): StartupMessage {
+  const major = code >>> 16
+  const asked = code & 0xffff
+  if (major !== 3) {
+    const hint = `Use protocol 3.0 to 3.${newestMinor}.`
+    throw new Denied('unsupported', `Cannot start session: protocol ${major}.${asked} is not supported`, {
+      hint,
+    })
+  }
+  const parameters = readParameters(packet)
+  const unknownOptions = [...parameters.keys()].filter((name) => name.startsWith('_pq_.'))
+  for (const name of unknownOptions) parameters.delete(name)
+  const user = parameters.get('user') ?? ''
+  const database = parameters.get('database') || user
+  if (database === '') {
+    throw new Denied('unauthenticated', 'Cannot start session: neither a database nor a user is named', {
+      hint: 'Name the target as dbname.',
+    })
+  }
+  parameters.delete('user')
+  parameters.delete('database')
+  checkParameters(parameters)
+  return {
+    minor: Math.min(asked, newestMinor),
+    user,
+    database,
+    parameters,
+    isNegotiated: asked > newestMinor || unknownOptions.length > 0,
+    unknownOptions,
   }
 }
 
-/** Asks for the token and waits for it. */
-export async function readToken(socket: Socket): Promise<string> {
-  await socket.write(authenticationCleartextPassword())
-  const reader = new FrameReader(tokenMessageLimit)
-  for (;;) {
-    const chunk = await socket.read()
-    if (!chunk) throw new Denied('unauthenticated', 'Cannot open session: no token was sent')
-    reader.push(chunk)
-    const frame = reader.next()
-    if (!frame) continue
-    if (frame[0] !== frontend.PasswordMessage || reader.isPartial) {
-      throw new Denied('invalid', 'Cannot open session: expected the token as password')
-    }
-    return readPassword(frame)
+/** Process id and secret as BackendKeyData gave them. @throws Denied `invalid` */
+export function readCancelRequest(packet: Uint8Array): Uint8Array {
+  const key = packet.slice(cancelHeaderBytes)
+  const secretBytes = key.length - processIdBytes
+  if (secretBytes < 1 || secretBytes > cancelSecretLimit) {
+    throw new Denied('invalid', 'Cannot cancel: the request has an impossible length')
   }
+  return key
 }
 
-const gssEncRequestCode = 80877104
-
-/** PostgreSQL's own limit, MAX_STARTUP_PACKET_LENGTH. */
-const startupPacketLimit = 10_000
-
-const tokenMessageLimit = 64 * 1024
+/** Length and code. */
+const cancelHeaderBytes = 8
+const processIdBytes = 4
+/** What the protocol allows since 3.2; ours are shorter. */
+const cancelSecretLimit = 256
 
 /** Run-time parameters that change how values look and nothing else. */
 const harmlessParameters = new Set([
@@ -94,46 +85,35 @@ const harmlessParameters = new Set([
   'geqo',
 ])
 
-function session(
-  socket: Socket,
-  code: number,
-  packet: Uint8Array,
-  rules: EncryptionRules,
-): Promise<Startup> | Startup {
-  const major = code >> 16
-  const minor = code & 0xffff
-  if (major !== 3)
-    throw new Denied('unsupported', `Cannot start session: protocol ${major}.${minor} is not supported`)
-  if (!socket.isEncrypted && !(rules.plaintext === 'loopback' && isLoopback(socket.remoteAddress ?? ''))) {
-    throw new Denied('unauthenticated', 'Cannot start session: the connection is not encrypted', {
-      hint: 'Connect with sslmode=require or stricter: a token must not travel in clear text.',
-    })
-  }
-  const parameters = readParameters(packet)
-  const unknownOptions = [...parameters.keys()].filter((name) => name.startsWith('_pq_.'))
-  for (const name of unknownOptions) parameters.delete(name)
-  const user = parameters.get('user') ?? ''
-  const database = parameters.get('database') ?? user
-  parameters.delete('user')
-  parameters.delete('database')
-  checkParameters(parameters)
-  const startup: Startup = { kind: 'session', socket, user, database, parameters }
-  if (minor === 0 && unknownOptions.length === 0) return startup
-  const written = socket.write(negotiateProtocolVersion(0, unknownOptions))
-  return written ? written.then(() => startup) : startup
-}
-
 function readParameters(packet: Uint8Array): Map<string, string> {
-  const fields = new TextDecoder('utf-8', { fatal: true }).decode(packet.subarray(8)).split('\0')
+  const fields = decode(packet.subarray(startupHeaderBytes)).split('\0')
   // name, value, name, value, …, an empty name, and what split leaves behind the last NUL
-  if (fields.length % 2 !== 0 || fields.at(-1) !== '' || fields.at(-2) !== '') {
-    throw new Denied('invalid', 'Cannot start session: the startup message is malformed')
-  }
+  if (fields.length % 2 !== 0 || fields.at(-1) !== '' || fields.at(-2) !== '') throw malformed()
   const parameters = new Map<string, string>()
   for (let index = 0; index < fields.length - 2; index += 2) {
-    parameters.set(fields[index] as string, fields[index + 1] as string)
+    const [name = '', value = ''] = fields.slice(index, index + 2)
+    // An empty name ends the list; the server reads no further, and neither do we guess.
+    if (name === '') throw malformed()
+    parameters.set(name, value)
   }
   return parameters
+}
+
+/** Length and version. */
+const startupHeaderBytes = 8
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes)
+  } catch (cause) {
+    throw new Denied('invalid', 'Cannot start session: the startup message is not valid UTF-8', { cause })
+  }
+}
+
+function malformed(): Denied {
+  return new Denied('invalid', 'Cannot start session: the startup message is malformed')
 }
 
 /** What would change a session in ways that policy has not seen is refused. */
@@ -152,27 +132,4 @@ function checkParameters(parameters: Map<string, string>): void {
     })
   }
   parameters.set('client_encoding', 'UTF8')
-}
-
-async function readPacket(socket: Socket): Promise<Uint8Array | undefined> {
-  let packet: Uint8Array = new Uint8Array(0)
-  for (;;) {
-    const chunk = await socket.read()
-    if (!chunk) return undefined
-    packet = packet.length === 0 ? chunk : concat([packet, chunk])
-    if (packet.length < 8) continue
-    const length = new DataView(packet.buffer, packet.byteOffset).getInt32(0)
-    if (length < 8 || length > startupPacketLimit) {
-      throw new Denied('invalid', 'Cannot start session: the startup message has an impossible length')
-    }
-    if (packet.length > length) {
-      // Nothing may follow before we have answered: it would be plain text behind an SSLRequest.
-      throw new Denied('invalid', 'Cannot start session: bytes follow the startup message')
-    }
-    if (packet.length === length) return packet
-  }
-}
-
-function letter(value: 'S' | 'N'): Uint8Array {
-  return Uint8Array.of(value.charCodeAt(0))
 }

@@ -1,6 +1,7 @@
 /** TCP and TLS from `node:net` and `node:tls`; Deno provides both modules too. @module */
 import * as net from 'node:net'
 import * as tls from 'node:tls'
+import { concat } from '../concat.ts'
 import type { Address, ClientTls, Listener, Network, ServerTls, Socket } from '../network.ts'
 
 export const nodeNetwork: Network = {
@@ -45,6 +46,7 @@ class NodeSocket implements Socket {
   readonly remoteAddress: string | undefined
   readonly isEncrypted: boolean
   readonly peerCertificate: Uint8Array | undefined
+  readonly applicationProtocol: string | undefined
   readonly #socket: net.Socket
   readonly #gone = new AbortController()
   #chunks: Uint8Array[] = []
@@ -55,10 +57,16 @@ class NodeSocket implements Socket {
   #draining: Promise<void> | undefined
   #drained: (() => void) | undefined
 
-  constructor(socket: net.Socket, isEncrypted: boolean, peerCertificate?: Uint8Array) {
+  constructor(
+    socket: net.Socket,
+    isEncrypted: boolean,
+    peerCertificate?: Uint8Array,
+    applicationProtocol?: string,
+  ) {
     this.#socket = socket
     this.isEncrypted = isEncrypted
     this.peerCertificate = peerCertificate
+    this.applicationProtocol = applicationProtocol
     this.remoteAddress = socket.remoteAddress?.replace(/^::ffff:/, '')
     socket.on('data', this.#onData)
     socket.on('end', this.#onEnd)
@@ -94,14 +102,18 @@ class NodeSocket implements Socket {
     return this.#draining
   }
 
-  async acceptTls(options: ServerTls): Promise<Socket> {
-    if (this.#buffered > 0) {
+  async acceptTls(options: ServerTls, hello?: Uint8Array): Promise<Socket> {
+    if (this.#buffered > 0 && !hello) {
       // Bytes in the clear behind an SSLRequest may come from somebody in the middle (CVE-2021-23214).
       this.destroy()
       throw new Error('Cannot start TLS: the peer sent plain text after its request')
     }
-    const secured = await accept(options, this.#release(), this.#gone.signal)
-    return new NodeSocket(secured, true)
+    const raw = this.#release()
+    // TLS reads first what lies in the buffer of a stream that does not flow, then from the connection itself.
+    raw.pause()
+    if (hello) raw.unshift(concat([hello, ...this.#chunks]))
+    const secured = await accept(options, raw, this.#gone.signal)
+    return new NodeSocket(secured, true, undefined, secured.alpnProtocol || undefined)
   }
 
   async startTls(options: ClientTls): Promise<Socket> {
@@ -188,59 +200,37 @@ class NodeSocket implements Socket {
   }
 }
 
-/**
- * `tls.Server` does the handshake on Node and Deno alike when it is handed an open connection. One server for
- * each certificate, so that the key is parsed once.
- */
-function accept(options: ServerTls, raw: net.Socket, signal: AbortSignal): Promise<tls.TLSSocket> {
-  let acceptor = acceptors.get(options)
-  if (!acceptor) {
-    acceptor = new Acceptor(options)
-    acceptors.set(options, acceptor)
-  }
-  return acceptor.accept(raw, signal)
-}
-
-const acceptors = new WeakMap<ServerTls, Acceptor>()
-
-class Acceptor {
-  readonly #server: tls.Server
-  readonly #waiting = new Map<string, (socket: tls.TLSSocket) => void>()
-
-  constructor(options: ServerTls) {
-    this.#server = tls.createServer({
-      cert: options.certificate,
-      key: options.key,
-      minVersion: 'TLSv1.2',
-      ALPNProtocols: ['postgresql'],
-      allowHalfOpen: true,
-    })
-    this.#server.on('secureConnection', (socket) => this.#waiting.get(peer(socket))?.(socket))
-    // The raw socket closes too, and that is what ends the wait.
-    this.#server.on('tlsClientError', () => undefined)
-  }
-
-  accept(raw: net.Socket, signal: AbortSignal): Promise<tls.TLSSocket> {
-    const key = peer(raw)
-    return new Promise<tls.TLSSocket>((resolve, reject) => {
-      const fail = (): void => {
-        raw.destroy()
-        reject(new Error('Cannot start TLS: the handshake failed'))
-      }
-      signal.addEventListener('abort', fail, { once: true })
-      this.#waiting.set(key, (socket) => {
-        signal.removeEventListener('abort', fail)
-        resolve(socket)
-      })
-      this.#server.emit('connection', raw)
-      raw.resume()
-    }).finally(() => this.#waiting.delete(key))
+/** The handshake as a server, on a socket that does not flow. */
+async function accept(options: ServerTls, raw: net.Socket, signal: AbortSignal): Promise<tls.TLSSocket> {
+  const secured = new tls.TLSSocket(raw, {
+    isServer: true,
+    secureContext: secureContext(options),
+    ALPNProtocols: ['postgresql'],
+  })
+  // Nothing can be read before the handshake is done, but the end: the peer left.
+  const left = (): void => void secured.destroy()
+  secured.once('readable', left)
+  secured.once('secure', () => secured.off('readable', left))
+  try {
+    await eventOf(secured, 'secure', signal)
+    return secured
+  } catch (cause) {
+    raw.destroy()
+    throw new Error('Cannot start TLS: the handshake failed', { cause })
   }
 }
 
-function peer(socket: net.Socket): string {
-  return `${socket.remoteAddress} ${socket.remotePort}`
+/** One for each certificate, so that the key is parsed once. */
+function secureContext(options: ServerTls): tls.SecureContext {
+  const known = secureContexts.get(options)
+  if (known) return known
+  const { certificate, key } = options
+  const made = tls.createSecureContext({ cert: certificate, key, minVersion: 'TLSv1.2' })
+  secureContexts.set(options, made)
+  return made
 }
+
+const secureContexts = new WeakMap<ServerTls, tls.SecureContext>()
 
 /** How long a closed connection may wait for its peer to close too. */
 const lingerMilliseconds = 2_000
@@ -253,6 +243,8 @@ function eventOf(socket: net.Socket, event: string, signal: AbortSignal): Promis
       socket.off('close', onClose)
       signal.removeEventListener('abort', onAbort)
       if (error) {
+        // What it still says while it ends is no news, and without a listener would end the process.
+        socket.on('error', () => undefined)
         socket.destroy()
         reject(error)
       } else {

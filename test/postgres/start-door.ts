@@ -2,14 +2,18 @@ import type { Decision } from '../../gateway/decision.ts'
 import type { Log } from '../../gateway/log.ts'
 import type { ServerTls } from '../../gateway/network.ts'
 import type { Context, Plugin, Principal } from '../../gateway/plugin.ts'
+import type { AgentAuthentication } from '../../gateway/postgres/agent-authentication.ts'
 import { catalogConnection } from '../../gateway/postgres/catalog-connection.ts'
 import { Door } from '../../gateway/postgres/door.ts'
 import type { PostgresTarget } from '../../gateway/postgres/postgres-target.ts'
+import { tokenAsPassword } from '../../gateway/postgres/token-as-password.ts'
 import { nodeNetwork } from '../../gateway/runtime/node-network.ts'
 import { pgQueryWasm } from '../../gateway/runtime/pg-query-wasm.ts'
 import { analyser } from '../../gateway/sql/analyse.ts'
 import { catalogReader } from '../../gateway/sql/catalog-reader.ts'
 import { parser } from '../../gateway/sql/parser.ts'
+import type { DurableStreamStore } from '../../gateway/stores/durable-stream-store.ts'
+import { memoryStore } from '../../gateway/stores/memory-store.ts'
 import type { PostgresServer } from '../support/start-postgres.ts'
 import { WireClient } from '../support/wire-client.ts'
 
@@ -39,6 +43,8 @@ export async function startDoor(
     expiresAt?: number
     tls?: ServerTls
     plaintext?: 'refuse' | 'loopback'
+    authentication?: AgentAuthentication
+    store?: DurableStreamStore
     target?: Partial<PostgresTarget>
   } = {},
 ): Promise<TestDoor> {
@@ -87,6 +93,8 @@ export async function startDoor(
     targets: new Map([[target.name, target]]),
     analyses: new Map([[target.name, { analyse, catalog }]]),
     encryption: { tls: options.tls, plaintext },
+    authentication: options.authentication ?? tokenAsPassword,
+    store: options.store ?? memoryStore(),
     log,
     now: Date.now,
     observeSessions() {},
