@@ -19,6 +19,8 @@ export interface Catalog {
   readonly sessionUser: string
   /** Schemas that a role has the right to use; `undefined` for one that the account cannot become. */
   usableSchemas(role: string): ReadonlySet<string> | undefined
+  /** Every role that the account can become; `undefined` when there are too many. */
+  readonly roles: readonly string[] | undefined
   relation(schema: string, name: string): Relation | undefined
   relationByOid(oid: number): Relation | undefined
   /** Every relation of this name, in any schema. */
@@ -98,6 +100,9 @@ export interface Type {
 
 /** Objects of a fresh cluster have smaller OIDs (`FirstNormalObjectId`, access/transam.h). */
 export const firstUserOid = 16_384
+
+/** Of more roles than these the rights are not kept. */
+export const maxRoles = 200
 
 /** Row sets as `catalog-reader.ts` queries them. */
 export interface CatalogRows {
@@ -179,6 +184,7 @@ export function catalog(generation: number, rows: CatalogRows): Catalog {
     role: rows.session.role,
     sessionUser: rows.session.user,
     usableSchemas: (role) => usable.get(role),
+    roles: usable.size > maxRoles ? undefined : [...usable.keys()],
     relation: (schema, name) => relations.get(name)?.find((relation) => relation.schema === schema),
     relationByOid: (oid) => relationsByOid.get(oid),
     relations: (name) => relations.get(name) ?? [],

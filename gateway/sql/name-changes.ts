@@ -46,8 +46,7 @@ function settingChanges(body: Node): readonly NameChange[] {
     case 'role':
       return [{ kind: 'role', value: isReset ? { kind: 'initial' } : role(values?.[0]), isLocal }]
     case 'session_authorization':
-      // It takes the role along.
-      return [{ kind: 'role', value: { kind: 'unknown' }, isLocal }]
+      return [{ kind: 'user', isLocal }]
     default:
       return []
   }
@@ -95,7 +94,7 @@ function setConfigChanges(body: Node): readonly NameChange[] | undefined {
     case 'role':
       return [{ kind: 'role', value: role(constantText(value)), isLocal: local }]
     case 'session_authorization':
-      return [{ kind: 'role', value: { kind: 'unknown' }, isLocal: local }]
+      return [{ kind: 'user', isLocal: local }]
     default:
       return []
   }

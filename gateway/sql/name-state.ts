@@ -1,5 +1,5 @@
 /**
- * What a session has changed of the two settings that decide what an unqualified name means, and what comes
+ * What a session has changed of the settings that decide what an unqualified name means, and what comes
  * back when its transaction, or a part of it, is rolled back. Follows `guc.c`: SET lasts when the transaction
  * commits, SET LOCAL does not, and a rollback brings back what was there before.
  *
@@ -18,6 +18,8 @@ export interface NameValues {
   readonly path: Known<readonly string[]>
   /** The current role, which `$user` and the right to use a schema follow; `none` as in SET ROLE. */
   readonly role: Known<string>
+  /** Who the session is when it is in no other role. */
+  readonly user: 'initial' | 'unknown'
 }
 
 export interface NameState {
@@ -48,7 +50,9 @@ export interface FirstNames {
 export type NameChange =
   | { readonly kind: 'path'; readonly value: NameValues['path']; readonly isLocal: boolean }
   | { readonly kind: 'role'; readonly value: NameValues['role']; readonly isLocal: boolean }
-  /** Code ran that may have changed either, within its transaction. */
+  /** SET SESSION AUTHORIZATION, which takes the role along. */
+  | { readonly kind: 'user'; readonly isLocal: boolean }
+  /** Code ran that may have changed any of them, within its transaction. */
   | { readonly kind: 'unknown' }
   /** Code ran that may also have committed. */
   | { readonly kind: 'anything' }
@@ -57,8 +61,8 @@ export type NameChange =
   /** DISCARD ALL: as the session began, temporary objects gone. */
   | { readonly kind: 'discard' }
 
-const initial: NameValues = { path: { kind: 'initial' }, role: { kind: 'initial' } }
-const unknown: NameValues = { path: { kind: 'unknown' }, role: { kind: 'unknown' } }
+const initial: NameValues = { path: { kind: 'initial' }, role: { kind: 'initial' }, user: 'initial' }
+const unknown: NameValues = { path: { kind: 'unknown' }, role: { kind: 'unknown' }, user: 'unknown' }
 
 /** One object, so that the sessions that have changed nothing, most of them, are told by identity. */
 export const initialNames: NameState = { now: initial, lasting: initial, before: initial, savepoints: [] }
@@ -66,7 +70,8 @@ export const unknownNames: NameState = { now: unknown, lasting: unknown, before:
 
 /** The same values, whatever happens to the transaction. */
 function everywhere(values: NameValues): NameState {
-  if (values.path.kind === 'initial' && values.role.kind === 'initial') return initialNames
+  const { path, role, user } = values
+  if (path.kind === 'initial' && role.kind === 'initial' && user === 'initial') return initialNames
   return { now: values, lasting: values, before: values, savepoints: [] }
 }
 
@@ -75,14 +80,10 @@ export function changed(state: NameState, change: NameChange): NameState {
   const { now, lasting, before, savepoints } = state
   switch (change.kind) {
     case 'path':
-    case 'role': {
-      const update = { [change.kind]: change.value }
-      return {
-        ...state,
-        now: { ...now, ...update },
-        lasting: change.isLocal ? lasting : { ...lasting, ...update },
-      }
-    }
+    case 'role':
+      return updated(state, { [change.kind]: change.value }, change.isLocal)
+    case 'user':
+      return updated(state, { role: { kind: 'unknown' }, user: 'unknown' }, change.isLocal)
     case 'unknown':
       return { ...state, now: unknown, lasting: unknown }
     case 'anything':
@@ -108,8 +109,13 @@ export function changed(state: NameState, change: NameChange): NameState {
     }
     case 'discard':
       // It takes back the session's user, and the role with it (manual, DISCARD).
-      return everywhere({ path: { kind: 'initial' }, role: { kind: 'set', value: 'none' } })
+      return everywhere({ ...initial, role: { kind: 'set', value: 'none' } })
   }
+}
+
+function updated(state: NameState, values: Partial<NameValues>, isLocal: boolean): NameState {
+  const lasting = isLocal ? state.lasting : { ...state.lasting, ...values }
+  return { ...state, now: { ...state.now, ...values }, lasting }
 }
 
 /** No transaction is open, or it has changed nothing: nothing new has to be made of it. */
@@ -147,24 +153,36 @@ export function failed(state: NameState): NameState {
  * known. Follows `recomputeNamespacePath`: schemas that are missing, or that the role may not use, are passed over.
  */
 export function searchPathOf(
-  { path, role }: NameValues,
+  { path, role, user }: NameValues,
   catalog: Catalog,
   first: FirstNames,
 ): readonly string[] | undefined {
   const listed = path.kind === 'set' ? path.value : path.kind === 'initial' ? first.path : undefined
-  const user = roleOf(role, catalog, first)
-  const usable = user === undefined ? undefined : catalog.usableSchemas(user)
-  if (!listed || user === undefined || !usable) return undefined
-  const found = listed
-    .map((schema) => (schema === '$user' ? user : schema))
-    .filter((schema) => schema === 'pg_temp' || schema === 'pg_catalog' || usable.has(schema))
-  return found.includes('pg_catalog') ? found : ['pg_catalog', ...found]
+  if (!listed) return undefined
+  const [found, ...others] = rolesOf(role, user, catalog, first).map((one) => pathOf(listed, one, catalog))
+  return others.every((other) => other?.join('\0') === found?.join('\0')) ? found : undefined
 }
 
-function roleOf(role: NameValues['role'], catalog: Catalog, first: FirstNames): string | undefined {
-  if (role.kind === 'unknown') return undefined
+/** All that it may be. */
+function rolesOf(
+  role: NameValues['role'],
+  user: NameValues['user'],
+  catalog: Catalog,
+  first: FirstNames,
+): readonly string[] {
   const name = role.kind === 'set' ? role.value : first.role
-  return name === 'none' ? catalog.sessionUser : (name ?? catalog.role)
+  const isOwn = role.kind === 'set' && name !== 'none'
+  if (role.kind === 'unknown' || (user === 'unknown' && !isOwn)) return catalog.roles ?? []
+  return [name === 'none' ? catalog.sessionUser : (name ?? catalog.role)]
+}
+
+function pathOf(listed: readonly string[], user: string, catalog: Catalog): readonly string[] | undefined {
+  const usable = catalog.usableSchemas(user)
+  const found = listed
+    .map((schema) => (schema === '$user' ? user : schema))
+    .filter((schema) => schema === 'pg_temp' || schema === 'pg_catalog' || usable?.has(schema))
+  if (!usable) return undefined
+  return found.includes('pg_catalog') ? found : ['pg_catalog', ...found]
 }
 
 /** Whether a schema can be looked up by its name alone; temporary ones by number are somebody's. */

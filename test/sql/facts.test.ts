@@ -296,12 +296,26 @@ describe('relations', () => {
   })
 
   test('are uncertain once an earlier statement of the text has changed what names mean', () => {
-    expect(facts('SET search_path = other; TABLE orders').status).toBe('unresolved')
+    expect(facts('SELECT mail_of(1); TABLE orders').status).toBe('unresolved')
     expect(facts('ALTER TABLE orders RENAME TO x; TABLE customers').status).toBe('unresolved')
     expect(facts('DO $$BEGIN END$$; TABLE customers').status).toBe('unresolved')
     expect(facts('BEGIN; TABLE customers; COMMIT').status).toBe('known')
     expect(facts('TABLE customers', { hasUncommittedDdl: true }).status).toBe('unresolved')
     expect(facts('TABLE customers', { readsAsWritten: false }).status).toBe('unresolved')
+  })
+
+  test.each([
+    ['SET search_path = other; TABLE orders', ['other.orders read']],
+    ['SET search_path = nowhere, other; TABLE orders', ['other.orders read']],
+    ['SET LOCAL search_path = other; TABLE orders', ['other.orders read']],
+    ["SELECT set_config('search_path', 'other', true); TABLE orders", ['other.orders read']],
+    ['SET search_path = other; ROLLBACK; TABLE orders', ['public.orders read']],
+    ['SET LOCAL search_path = other; COMMIT; TABLE orders', ['public.orders read']],
+    ['SET search_path = other; RESET ALL; TABLE orders', ['public.orders read']],
+    ['SAVEPOINT s; SET search_path = other; ROLLBACK TO s; TABLE orders', ['public.orders read']],
+  ])('of %s are those that its own statements make of the name: %j', (text, expected) => {
+    expect(facts(text).status).toBe('known')
+    expect(relations(text)).toEqual(expected)
   })
 
   test('may be temporary ones that shadow others', async () => {
