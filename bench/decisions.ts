@@ -57,6 +57,7 @@ const operation: SqlOperation = {
   text,
   recordedText: text,
   isReadOnly: true,
+  mayHoldSecrets: false,
   parameters: [{ format: 'text', value: new TextEncoder().encode('4711') }],
   received: { bytes: 0, digest: () => '' },
   fingerprint: async () => '',

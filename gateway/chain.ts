@@ -1,5 +1,5 @@
 /** Runs an operation through the plugins to the target, and its result back. @module */
-import { type Approval, type Decision, type Permit, strictest } from './decision.ts'
+import { type Approval, type Decision, type Permit, strictest, type Terms } from './decision.ts'
 import { asDenied, Denied } from './errors.ts'
 import type { Operation, ResultStream } from './operation.ts'
 import type { Context, Credentials, EstablishedSession, Plugin, Principal, Session } from './plugin.ts'
@@ -64,7 +64,11 @@ export function run(
     return plugin.handle(context, () => {
       if (called) throw new Error(`Cannot run chain: plugin "${plugin.name}" called next() twice`)
       called = true
-      return step(index + 1)
+      try {
+        return step(index + 1)
+      } catch (error) {
+        return failed(error)
+      }
     })
   }
 }
@@ -123,9 +127,9 @@ class OperationContext implements Context {
     }
     if (this.#sealed) throw new Error('Cannot approve operation: it already runs')
     if (this.#decision?.effect !== 'review') return
-    const { masks, revision } = this.#decision
+    const { review: _answered, ...decision } = this.#decision
     this.#approval = approval
-    this.#decision = { effect: 'allow', reasons: [`approved by ${approval.by.join(', ')}`], masks, revision }
+    this.#decision = { ...decision, effect: 'allow', reasons: [`approved by ${approval.by.join(', ')}`] }
   }
 
   /** Nothing reaches a target by default: only an `allow` becomes a permit. */
@@ -134,12 +138,12 @@ class OperationContext implements Context {
     const decision = this.#decision
     switch (decision?.effect) {
       case 'allow':
-        return { masks: decision.masks } as unknown as Permit
+        return permitFor(decision)
       case 'deny':
         throw new Denied('forbidden', decision.reasons.join('; '))
       case 'review':
         // Parse runs nothing, and a driver may need the shape before it can bind: the execution is what waits.
-        if (this.operation.action === 'prepare') return { masks: decision.masks } as unknown as Permit
+        if (this.operation.action === 'prepare') return permitFor(decision)
         throw new Denied(
           'forbidden',
           `Cannot run operation: it needs an approval (${decision.reasons.join('; ')})`,
@@ -148,4 +152,8 @@ class OperationContext implements Context {
         throw new Denied('undecided', 'Cannot run operation: no plugin allowed it')
     }
   }
+}
+
+function permitFor({ masks, limit, session }: Terms): Permit {
+  return { masks, limit, session } as unknown as Permit
 }

@@ -8,17 +8,50 @@ interface DecisionBase {
   /** Revision of the bundle that decided; `undefined` when no bundle did. */
   readonly revision?: string | undefined
 }
-export interface Allow extends DecisionBase {
+export interface Allow extends DecisionBase, Terms {
   readonly effect: 'allow'
-  readonly masks: readonly Mask[]
 }
-export interface ReviewNeeded extends DecisionBase {
+export interface ReviewNeeded extends DecisionBase, Terms {
   readonly effect: 'review'
-  readonly masks: readonly Mask[]
   readonly review: Review
 }
 export interface Deny extends DecisionBase {
   readonly effect: 'deny'
+}
+
+/** What an operation is held to when it runs. Names are those that policies write. */
+export interface Terms {
+  readonly masks: readonly Mask[]
+  /** How this one operation may go on. */
+  readonly limit?: Limit | undefined
+  /** What holds for the whole session; set when it opens. */
+  readonly session?: SessionMeasures | undefined
+  readonly record?: RecordRules | undefined
+}
+
+/** SQL only. */
+export interface Limit {
+  /** A result with more rows is an error. */
+  readonly rows?: number | undefined
+  /** A statement that takes longer is cancelled. */
+  readonly milliseconds?: number | undefined
+}
+
+/** PostgreSQL only: set at the target before the agent's first statement, and kept against the agent. */
+export interface SessionMeasures {
+  /** The database role that the session works as. */
+  readonly role?: string | undefined
+  /** Every transaction is READ ONLY. */
+  readonly read_only?: boolean | undefined
+  /** Milliseconds. */
+  readonly statement_timeout?: number | undefined
+  /** A result with more rows is an error. */
+  readonly row_limit?: number | undefined
+}
+
+export interface RecordRules {
+  /** What a recording keeps of the values bound to $1, $2, …; a digest when absent. */
+  readonly parameters?: 'none' | 'digest' | 'all' | undefined
 }
 
 /** Who has to say yes before the operation may run. */
@@ -52,19 +85,68 @@ export interface Approval {
 
 declare const permit: unique symbol
 /** Proof that an operation was allowed. Only `chain.ts` can make one; every target asks for one. */
-export type Permit = { readonly masks: readonly Mask[]; readonly [permit]: true }
+export type Permit = Omit<Terms, 'record'> & { readonly [permit]: true }
 
 const strictness = { allow: 0, review: 1, deny: 2 } as const
 
-/** The stricter of two decisions wins; masks add up, and two reviews must both be satisfied. */
+/**
+ * The stricter of two decisions wins; what they hold the operation to adds up, and two reviews must both be
+ * satisfied. Of two roles for one session neither is stricter: the operation is denied.
+ */
 export function strictest(a: Decision, b: Decision): Decision {
   if (a.effect === 'deny') return a
   if (b.effect === 'deny') return b
-  const masks = [...a.masks, ...b.masks]
+  const role = a.session?.role ?? b.session?.role
+  if (role !== (b.session?.role ?? role)) return conflict(a)
+  const terms = strictestTerms(a, b)
   if (a.effect === 'review' && b.effect === 'review') {
-    return { ...a, masks, reasons: [...a.reasons, ...b.reasons], review: both(a.review, b.review) }
+    return { ...a, ...terms, reasons: [...a.reasons, ...b.reasons], review: both(a.review, b.review) }
   }
-  return strictness[b.effect] > strictness[a.effect] ? { ...b, masks } : { ...a, masks }
+  return strictness[b.effect] > strictness[a.effect] ? { ...b, ...terms } : { ...a, ...terms }
+}
+
+function conflict({ reasons, revision }: Decision): Deny {
+  return {
+    effect: 'deny',
+    reasons: [...reasons, 'two different roles are demanded for this session'],
+    revision,
+  }
+}
+
+/** Masks add up, the smaller limit holds, one that says read-only is enough, and what reveals less is recorded. */
+function strictestTerms(a: Terms, b: Terms): Terms {
+  return {
+    masks: [...a.masks, ...b.masks],
+    ...((a.limit || b.limit) && {
+      limit: {
+        rows: smaller(a.limit?.rows, b.limit?.rows),
+        milliseconds: smaller(a.limit?.milliseconds, b.limit?.milliseconds),
+      },
+    }),
+    ...((a.session || b.session) && {
+      session: {
+        role: a.session?.role ?? b.session?.role,
+        read_only: a.session?.read_only || b.session?.read_only,
+        statement_timeout: smaller(a.session?.statement_timeout, b.session?.statement_timeout),
+        row_limit: smaller(a.session?.row_limit, b.session?.row_limit),
+      },
+    }),
+    ...((a.record || b.record) && {
+      record: { parameters: discreeter(a.record?.parameters, b.record?.parameters) },
+    }),
+  }
+}
+
+/** The smaller of two limits; none is no limit. */
+export function smaller(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b)
+}
+
+const discretion = { none: 0, digest: 1, all: 2 } as const
+
+function discreeter(a: RecordRules['parameters'], b: RecordRules['parameters']): RecordRules['parameters'] {
+  if (a === undefined || b === undefined) return a ?? b
+  return discretion[b] < discretion[a] ? b : a
 }
 
 /** Both reviews in one: only people who may answer both, the larger quorum, the shorter wait. */

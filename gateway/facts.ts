@@ -27,10 +27,12 @@ export interface SqlFacts {
   /** Columns that may be read or written, as `schema.relation.column`; over-approximated, `*` for all. */
   readonly columns: readonly string[]
   readonly functions: readonly FunctionFact[]
-  /** Settings changed by SET, RESET or set_config; `*` when the name is computed. */
+  /** Settings changed by SET, RESET, BEGIN, set_config or a startup message; `*` when the name is computed. */
   readonly settings: readonly string[]
   /** False when an UPDATE or DELETE has no WHERE, or one that is a constant. */
   readonly has_where: boolean
+  /** For the command `connect`: the settings that the startup message asks for, in text. */
+  readonly startup?: Readonly<Record<string, string>>
 }
 
 export interface RelationFact {

@@ -35,12 +35,14 @@ interface OperationBase {
 export interface SqlOperation extends OperationBase {
   readonly kind: 'sql'
   /**
-   * `prepare` asks for the shape of a statement (Parse), `bind` plans it with parameters but runs
-   * nothing yet, `execute` runs it. All are decided.
+   * `connect` opens the session. `prepare` asks for the shape of a statement (Parse), `bind` plans it with
+   * parameters but runs nothing yet, `execute` runs it. All are decided.
    */
-  readonly action: 'prepare' | 'bind' | 'execute'
+  readonly action: 'connect' | 'prepare' | 'bind' | 'execute'
   /** Text for recordings: as `text`, with every literal replaced where the statement carries a password. */
   readonly recordedText: string
+  /** It may carry a password, in its text or in its parameters. */
+  readonly mayHoldSecrets: boolean
   readonly parameters: readonly SqlParameter[]
   readonly facts: SqlFacts
   /** Counts what the agent sent with COPY FROM STDIN; read it after the end. */

@@ -65,7 +65,10 @@ export interface Plugin {
   close?(session: EstablishedSession): Promise<void>
 }
 
-/** The rest of the chain, ending at the target. May be called once. */
+/**
+ * The rest of the chain, ending at the target. May be called once. Plugins that are no generators have done their
+ * work when it returns; nothing reaches the target, and nothing is thrown, before the first part is pulled.
+ */
 export type Next = () => ResultStream
 
 /** What a plugin may see and do while one operation is handled. */

@@ -1,4 +1,9 @@
-import type { RecordedEvent, Verdict } from '../recordings/recording-event.ts'
+import type {
+  RecordedEvent,
+  RecordedParameters,
+  RecordedValue,
+  Verdict,
+} from '../recordings/recording-event.ts'
 import { continued } from './continued.ts'
 import { recordedRows } from './recorded-rows.ts'
 
@@ -26,7 +31,8 @@ function told(event: RecordedEvent): string[] {
       return [
         '',
         `${event.at.slice(11, 23)}  ${event.text}`,
-        ...(event.action === 'execute' ? [] : below([`${event.action} only`])),
+        ...below(valuesOf(event.parameters)),
+        ...(event.action === 'execute' || event.action === 'connect' ? [] : below([`${event.action} only`])),
       ]
     case 'decision':
       return below(decided(event))
@@ -50,14 +56,32 @@ function told(event: RecordedEvent): string[] {
   }
 }
 
-function decided({ effect, reasons, masks }: Verdict): string[] {
+/** What was bound to $1, $2, …, where policy had it kept. */
+function valuesOf(parameters: RecordedParameters | undefined): string[] {
+  return (parameters?.values ?? []).map((value, index) => `$${index + 1} = ${shown(value)}`)
+}
+
+function shown(value: RecordedValue): string {
+  if (value === null) return 'NULL'
+  if (typeof value === 'string') return JSON.stringify(value)
+  return 'binary' in value ? `base64 ${value.binary}` : `${value.bytes} bytes, not kept`
+}
+
+function decided({ effect, reasons, masks, limit, session }: Verdict): string[] {
   const words = { allow: 'allowed', review: 'needs approval', deny: 'denied' }[effect]
   return [
     [words, ...reasons].join(': '),
     ...(masks.length > 0
       ? [`masked: ${masks.map((mask) => `${mask.field} (${mask.with})`).join(', ')}`]
       : []),
+    ...held('for this session', session),
+    ...held('for this statement', limit),
   ]
+}
+
+function held(where: string, terms: object | undefined): string[] {
+  const set = Object.entries(terms ?? {}).filter(([, value]) => value !== undefined)
+  return set.length > 0 ? [`${where}: ${set.map(([name, value]) => `${name} ${value}`).join(', ')}`] : []
 }
 
 function below(lines: readonly string[]): string[] {

@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from 'zod'
-import { type Decision, type Mask, type ReviewNeeded, strictest } from '../decision.ts'
+import { type Decision, type Mask, type ReviewNeeded, strictest, type Terms } from '../decision.ts'
 import { PolicyError } from './policy-error.ts'
 
 /** The reason for a denial when no rule says anything. */
@@ -20,10 +20,15 @@ export function decision(answer: unknown, revision: string): Decision {
     const issues = parsed.error.issues.map(({ path, message }) => `"${path.join('.')}" ${message}`)
     throw new PolicyError(`Cannot understand the policy's answer: ${issues.join('; ')}`)
   }
-  const { allow, deny, review, mask } = parsed.data
+  const { allow, deny, review, mask, limit, session, record } = parsed.data
   // Sets come out of the module in the order of their hashes.
   if (deny.length > 0) return { effect: 'deny', reasons: deny.sort(), revision }
-  const masks = mask.map(asMask)
+  const terms: Terms = {
+    masks: mask.map(asMask),
+    ...(hasAny(limit) && { limit }),
+    ...(hasAny(session) && { session }),
+    ...(hasAny(record) && { record }),
+  }
   const reviews = review
     .sort((a, b) => (a.reason < b.reason ? -1 : 1))
     .map(
@@ -36,18 +41,23 @@ export function decision(answer: unknown, revision: string): Decision {
       }),
     )
   const [first, ...others] = reviews
-  if (first) return unanimous(first, others, masks)
-  if (allow) return { effect: 'allow', reasons: [], masks, revision }
+  if (first) return unanimous(first, others, terms)
+  if (allow) return { effect: 'allow', reasons: [], ...terms, revision }
   return { effect: 'deny', reasons: [noRuleAllows], revision }
 }
 
 /** One review that satisfies all of them. */
-function unanimous(first: ReviewNeeded, others: readonly ReviewNeeded[], masks: readonly Mask[]): Decision {
+function unanimous(first: ReviewNeeded, others: readonly ReviewNeeded[], terms: Terms): Decision {
   const all = others.reduce<Decision>(strictest, first)
-  if (all.effect === 'review' && all.review.approvers.length > 0) return { ...all, masks }
+  if (all.effect === 'review' && all.review.approvers.length > 0) return { ...all, ...terms }
   // Waiting for an answer that nobody may give helps no one.
   const reasons = [...all.reasons, 'no group may answer all of these reviews']
   return { effect: 'deny', reasons, revision: all.revision }
+}
+
+/** Rules that add keys one by one make an empty object where none of them applies. */
+function hasAny(rules: object | undefined): boolean {
+  return rules !== undefined && Object.keys(rules).length > 0
 }
 
 function asMask(mask: z.infer<typeof maskSchema>): Mask {
@@ -77,10 +87,33 @@ const reviewSchema = z.strictObject({
   quorum: z.int().min(1).max(maxQuorum),
   timeout: z.int().min(1).max(maxTimeout),
 })
+/** The longest time that PostgreSQL can be told, in milliseconds. */
+const maxMilliseconds = 2 ** 31 - 1
+
+/** No role of PostgreSQL has a longer name, and `none` means no role. */
+const maxRoleName = 63
+const roleName = z
+  .string()
+  .max(maxRoleName)
+  .regex(/^(?!none$)[^\0]+$/)
+const limitSchema = z.strictObject({
+  rows: z.int().min(0).optional(),
+  milliseconds: z.int().min(1).max(maxMilliseconds).optional(),
+})
+const sessionSchema = z.strictObject({
+  role: roleName.optional(),
+  read_only: z.boolean().optional(),
+  statement_timeout: z.int().min(1).max(maxMilliseconds).optional(),
+  row_limit: z.int().min(0).optional(),
+})
+const recordSchema = z.strictObject({ parameters: z.enum(['none', 'digest', 'all']).optional() })
 const answerSchema = z.strictObject({
   version: z.literal(1),
   allow: z.boolean(),
   deny: z.array(z.string().min(1)).default([]),
   review: z.array(reviewSchema).default([]),
   mask: z.array(maskSchema).default([]),
+  limit: limitSchema.optional(),
+  session: sessionSchema.optional(),
+  record: recordSchema.optional(),
 })

@@ -5,7 +5,7 @@
  * @module
  */
 import type { HttpFacts, SqlFacts } from '../facts.ts'
-import type { Operation, SqlParameter } from '../operation.ts'
+import type { Operation, SqlOperation, SqlParameter } from '../operation.ts'
 import type { Context } from '../plugin.ts'
 
 /** What there is to decide. A plugin's context is one. */
@@ -37,7 +37,7 @@ export interface Input {
   readonly operation:
     | {
         readonly kind: 'sql'
-        readonly action: 'prepare' | 'bind' | 'execute'
+        readonly action: SqlOperation['action']
         readonly text: string
         readonly parameters: readonly Parameter[]
         readonly facts: SqlFacts

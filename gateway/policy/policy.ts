@@ -11,6 +11,7 @@ import { DecisionCache, isCacheable } from './cache.ts'
 import { Evaluator } from './evaluator.ts'
 import { type Input, input, type Question } from './input.ts'
 import { MaskLists } from './mask-lists.ts'
+import { PolicyError } from './policy-error.ts'
 
 export interface Policy {
   /** Revision of the bundle that decides now. */
@@ -88,7 +89,11 @@ function load(bundle: Bundle, now: () => number, observe: PolicyOptions['observe
     const startedAt = performance.now()
     const fresh = decision(evaluator.evaluate(input(question, now(), reads)), revision)
     observe?.(fresh.effect, performance.now() - startedAt)
-    return fresh.effect === 'deny' ? fresh : { ...fresh, masks: lists.share(fresh.masks) }
+    if (fresh.effect === 'deny') return fresh
+    if (question.operation.kind === 'http' && (fresh.limit || fresh.session)) {
+      throw new PolicyError('Cannot keep the policy: "limit" and "session" are for PostgreSQL, not for HTTP')
+    }
+    return { ...fresh, masks: lists.share(fresh.masks) }
   }
 }
 

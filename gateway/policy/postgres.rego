@@ -35,7 +35,7 @@ name(thing) := concat(".", [thing.schema, thing.name])
 
 # For reasons: `DELETE, SELECT on public.orders`. Undefined when only drivers' housekeeping is asked.
 summary := sprintf("%s on %s", [concat(", ", commands), touched]) if {
-	commands := [upper(command) | some command in facts.commands; not command in housekeeping]
+	commands := [upper(command) | some command in facts.commands; not command in housekeeping - {"connect"}]
 	count(commands) > 0
 }
 
@@ -82,7 +82,7 @@ objections contains sprintf("%s needs a WHERE that chooses rows", [upper(command
 # Commands that change no data and that drivers send on their way. What is prepared, declared or executed
 # is in the facts under its own command.
 housekeeping := {
-	"begin", "commit", "rollback", "savepoint", "release savepoint", "rollback to savepoint",
+	"connect", "begin", "commit", "rollback", "savepoint", "release savepoint", "rollback to savepoint",
 	"set", "set constraints", "reset", "show", "prepare", "execute", "deallocate",
 	"declare", "fetch", "move", "close",
 }
@@ -91,7 +91,7 @@ housekeeping := {
 # it, or what it may see.
 harmless_settings := {
 	"application_name", "bytea_output", "client_min_messages", "datestyle",
-	"default_transaction_isolation", "default_transaction_read_only", "extra_float_digits",
+	"default_transaction_isolation", "default_transaction_read_only", "extra_float_digits", "geqo",
 	"idle_in_transaction_session_timeout", "intervalstyle", "lock_timeout", "statement_timeout",
 	"timezone", "transaction_deferrable", "transaction_isolation", "transaction_read_only",
 }
@@ -99,8 +99,8 @@ harmless_settings := {
 # Commands that run code, reach files and servers, hand on rights, or change more than one database.
 is_dangerous(command) if command in {
 	"alter default privileges", "alter system", "call", "checkpoint", "copy file", "copy program", "do",
-	"drop owned", "grant", "import foreign schema", "load", "prepare transaction", "reassign owned",
-	"revoke", "security label",
+	"drop owned", "function call", "grant", "import foreign schema", "load", "prepare transaction",
+	"reassign owned", "replication", "revoke", "security label",
 }
 
 is_dangerous(command) if {

@@ -14,11 +14,18 @@ import type { DurableStreamStore } from '../stores/durable-stream-store.ts'
 import { uuid } from '../uuid.ts'
 import type { AgentAuthentication } from './agent-authentication.ts'
 import { Arrival, type EncryptionRules } from './arrival.ts'
-import { authenticationOk, backendKeyData, int32, parameterStatus, readyForQuery } from './backend.ts'
+import {
+  authenticationOk,
+  backendKeyData,
+  int32,
+  noticeResponse,
+  parameterStatus,
+  readyForQuery,
+} from './backend.ts'
 import { cancelDigest, newCancelKey } from './cancel-key.ts'
 import { CancelRelay } from './cancel-relay.ts'
-import { connectUpstream } from './connect-upstream.ts'
-import { type PostgresTarget, sessionParameters } from './postgres-target.ts'
+import { openSession } from './open-session.ts'
+import type { PostgresTarget } from './postgres-target.ts'
 import { type OperationEnd, PostgresSession } from './session.ts'
 import type { Analysis } from './session-scope.ts'
 import { SessionSlots } from './session-slots.ts'
@@ -166,7 +173,7 @@ export class Door {
         : { name: startup.database, kind: 'postgres', labels: {} },
       client: {
         address: socket.remoteAddress,
-        application: startup.parameters.get('application_name'),
+        application: startup.settings.application,
         user: startup.user,
       },
       startedAt: new Date(now()),
@@ -206,14 +213,24 @@ export class Door {
     if (!analysis) throw new Error(`Cannot open session: target "${target.name}" has no analysis`)
     using _slot = this.#slots.take(target)
     const leaving = AbortSignal.any([socket.gone, this.#stopping.signal])
-    const parameters = sessionParameters(target, startup.parameters)
-    const upstream = await connectUpstream(network, target, parameters, leaving)
+    let greeting = authenticationOk()
+    const { upstream, measures, startPath } = await openSession(startup.settings, {
+      ...{ network, plugins, target, session: established, signal: leaving },
+      async notify({ message, detail }) {
+        await socket.write(
+          concat([greeting, noticeResponse({ severity: 'NOTICE', code: '00000', message, detail })]),
+        )
+        greeting = new Uint8Array(0)
+      },
+    })
     const { processId, secret } = newCancelKey(startup.minor)
     const session = new PostgresSession(socket, upstream, established, {
       analysis,
       plugins,
       log,
       now,
+      measures,
+      startPath,
       observe: (ended) => this.#services.observe(target.name, ended),
       cancelUpstream: () => upstream.cancel(AbortSignal.timeout(target.limits.connect)),
     })
@@ -221,9 +238,11 @@ export class Door {
     this.#sessions.set(name, session)
     this.#services.observeSessions(1)
     try {
-      const told = [...upstream.parameters].map(([parameter, value]) => parameterStatus(parameter, value))
+      const parameters = [...upstream.parameters].map(([parameter, value]) =>
+        parameterStatus(parameter, value),
+      )
       await socket.write(
-        concat([authenticationOk(), ...told, backendKeyData(processId, secret), readyForQuery('I')]),
+        concat([greeting, ...parameters, backendKeyData(processId, secret), readyForQuery('I')]),
       )
       await session.serve()
     } finally {

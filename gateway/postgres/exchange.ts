@@ -14,6 +14,7 @@ export type Step =
   | 'hidden describe'
   | 'execute'
   | 'query'
+  | 'call'
   | 'sync'
 
 export type Exchange = Forwarded | Refused | Conducted
@@ -65,6 +66,10 @@ export class Conducted {
   isAnswered = false
   /** The target answered with an error. */
   isFailed = false
+  /** It took longer than policy allows, and the target was asked to cancel it. */
+  isOutOfTime = false
+  /** Resolves when that request can hit nothing any more. */
+  cancelling: Promise<void> | undefined
   denied: Denied | undefined
   /** The ReadyForQuery that ends a simple query. */
   ready: Uint8Array | undefined

@@ -53,6 +53,12 @@ export interface Bind {
   readonly parameters: readonly SqlParameter[]
 }
 
+export interface FunctionCall {
+  /** OID of the function. */
+  readonly function: number
+  readonly parameters: readonly SqlParameter[]
+}
+
 export interface Describe {
   readonly what: 'statement' | 'portal'
   readonly name: string
@@ -85,6 +91,23 @@ export function readBind(frame: Uint8Array): Bind {
   const reader = new Reader(frame)
   const portal = reader.name()
   const statement = reader.name()
+  const parameters = readValues(reader)
+  readFormats(reader)
+  reader.end()
+  return { portal, statement, parameters }
+}
+
+export function readFunctionCall(frame: Uint8Array): FunctionCall {
+  const reader = new Reader(frame)
+  const oid = reader.int32() >>> 0
+  const parameters = readValues(reader)
+  readFormat(reader)
+  reader.end()
+  return { function: oid, parameters }
+}
+
+/** Formats, a count, and as many values: alike in Bind and FunctionCall. */
+function readValues(reader: Reader): SqlParameter[] {
   const formats = readFormats(reader)
   const count = reader.count()
   if (formats.length > 1 && formats.length !== count)
@@ -96,9 +119,7 @@ export function readBind(frame: Uint8Array): Bind {
     const value = length === -1 ? undefined : reader.bytes(length)
     parameters.push({ format: format === 1 ? 'binary' : 'text', value })
   }
-  readFormats(reader)
-  reader.end()
-  return { portal, statement, parameters }
+  return parameters
 }
 
 /** For Describe and Close, whose bodies are alike. */
@@ -180,12 +201,14 @@ export function readSaslResponse(frame: Uint8Array): string {
 
 function readFormats(reader: Reader): number[] {
   const formats: number[] = []
-  for (let left = reader.count(); left > 0; left--) {
-    const format = reader.int16()
-    if (format !== 0 && format !== 1) throw malformed('a format code is neither text nor binary')
-    formats.push(format)
-  }
+  for (let left = reader.count(); left > 0; left--) formats.push(readFormat(reader))
   return formats
+}
+
+function readFormat(reader: Reader): number {
+  const format = reader.int16()
+  if (format !== 0 && format !== 1) throw malformed('a format code is neither text nor binary')
+  return format
 }
 
 /** PostgreSQL's NAMEDATALEN - 1. It cuts longer names of statements and portals, so that two become one. */

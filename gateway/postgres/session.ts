@@ -15,6 +15,7 @@
  * @module
  */
 import { run, type Target } from '../chain.ts'
+import type { Permit } from '../decision.ts'
 import { asDenied, type DenialCode, Denied, denials } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Socket } from '../network.ts'
@@ -34,6 +35,7 @@ import {
   type TransactionStatus,
   text,
 } from './backend.ts'
+import { CountedRows } from './counted-rows.ts'
 import {
   Conducted,
   type Exchange,
@@ -58,12 +60,14 @@ import {
   readDescribe,
   readEmpty,
   readExecute,
+  readFunctionCall,
   readParse,
   readQuery,
 } from './frontend.ts'
 import type { Change, Portal, Prepared } from './names.ts'
 import { Outbox } from './outbox.ts'
-import { type Analysis, SessionScope } from './session-scope.ts'
+import type { MeasuresInForce } from './session-measures.ts'
+import { type Analysis, SessionScope, type StartPath } from './session-scope.ts'
 import { StatementOperation } from './statement-operation.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -73,6 +77,10 @@ export interface SessionServices {
   readonly analysis: Analysis
   readonly log: Log
   readonly now: () => number
+  /** What policy has set for the session. */
+  readonly measures: MeasuresInForce
+  /** Where the session begins with another search path than the target's account has. */
+  readonly startPath?: StartPath | undefined
   /** Hears of every operation's end. */
   observe(ended: OperationEnd): void
   /** Asks the target to cancel what this session runs. */
@@ -141,7 +149,9 @@ export class PostgresSession {
   #isTerminated = false
   /** Nobody answers any more. */
   #isEnded = false
-  /** Why the target's answers can no longer be told apart. */
+  /** How many rows each result has had so far: a portal's may come in pieces. */
+  readonly #rows = new CountedRows()
+  /** Why the session cannot go on: the target's answers can no longer be told apart, or a measure no longer holds. */
   #lost: Error | undefined
 
   constructor(agent: Socket, upstream: Upstream, session: EstablishedSession, services: SessionServices) {
@@ -150,7 +160,7 @@ export class PostgresSession {
     this.#session = session
     this.#services = services
     this.#outbox = new Outbox(agent)
-    this.#scope = new SessionScope(services.analysis, upstream.parameters)
+    this.#scope = new SessionScope(services.analysis, upstream.parameters, services.startPath)
     this.#idle.resolve()
   }
 
@@ -260,7 +270,7 @@ export class PostgresSession {
       case frontend.CopyFail:
         return this.#copy(frame)
       case frontend.FunctionCall:
-        return this.#functionCall()
+        return this.#functionCall(frame)
       default:
         throw new Denied('invalid', `Cannot read message: type ${type} is unknown`)
     }
@@ -427,13 +437,17 @@ export class PostgresSession {
     await this.#upstream.outbox.push(frame)
   }
 
-  /** The fast path names a function by number and runs it unseen. */
-  #functionCall(): undefined {
+  /** The fast path: a function by its number, with arguments, and nothing to parse. */
+  async #functionCall(frame: Uint8Array): Promise<void> {
     // Had a message before it failed, the target would skip what stands in for this one.
     if (this.#isSegmentOpen)
       throw new Denied('invalid', 'Cannot read message: a Sync must come before FunctionCall')
-    const message = 'Cannot call function: the fast-path protocol is not supported'
-    this.#refuse('simple', errorOf(new Denied('unsupported', message, { hint: 'Call it with SELECT.' })))
+    const { function: oid, parameters } = readFunctionCall(frame)
+    const called = await this.#understand(oid, 'simple')
+    if (called) {
+      const operation = this.#operation('execute', called, parameters)
+      await this.#conduct({ protocol: 'simple', operation, frames: [frame], steps: ['call'], changes: [] })
+    }
     this.#segment++
   }
 
@@ -465,8 +479,8 @@ export class PostgresSession {
     return isCopying
   }
 
-  /** Facts of a text or a prepared statement; refuses the message when they cannot be found out. */
-  async #understand(what: string | Prepared, protocol: Protocol): Promise<Prepared | undefined> {
+  /** Facts of a text, a prepared statement or a function by its number; refuses the message when they cannot be found out. */
+  async #understand(what: string | number | Prepared, protocol: Protocol): Promise<Prepared | undefined> {
     try {
       return await this.#scope.understand(what, this.#segment, () => this.#settled())
     } catch (cause) {
@@ -505,8 +519,7 @@ export class PostgresSession {
     if (this.#queue.length >= pipelineLimit) return this.#conductLater(options)
     const exchange = new Conducted({ ...options, segment: this.#segment })
     const { portal } = options
-    const target: Target = (_operation, { masks }) =>
-      this.#ask(exchange, masks.length > 0 ? portal : undefined)
+    const target: Target = (_operation, permit) => this.#ask(exchange, permit, portal)
     const { plugins } = this.#services
     exchange.stream = run(plugins, target, this.#session, options.operation, exchange.abort.signal)
     exchange.first = exchange.stream.next()
@@ -527,9 +540,14 @@ export class PostgresSession {
   }
 
   /** The far end of the chain: sends the frames, and yields the answers when their turn has come. */
-  async *#ask(exchange: Conducted, hiddenDescribe: string | undefined): ResultStream {
-    exchange.isSent = true
+  async *#ask(exchange: Conducted, permit: Permit, portal: string | undefined): ResultStream {
     const { action, statement } = exchange.operation
+    const { measures } = this.#services
+    measures.admit(statement, permit)
+    const limit = measures.limit(permit.limit)
+    const isCall = exchange.steps[0] === 'call'
+    const hiddenDescribe = permit.masks.length > 0 ? portal : undefined
+    exchange.isSent = true
     const { outbox } = this.#upstream
     if (action === 'execute') {
       this.#scope.sent(statement, exchange.segment)
@@ -550,20 +568,48 @@ export class PostgresSession {
       yield { kind: 'end', summary: 'skipped', bytes: nothing }
       return
     }
-    while (exchange.steps.length > 0) {
-      const part = this.#nextPart(exchange)
-      if (part) yield part
-      else if (exchange.steps.length > 0) await this.#moreFromTarget()
+    const clock = this.#limitTime(exchange, limit.milliseconds)
+    try {
+      while (exchange.steps.length > 0) {
+        const part = this.#nextPart(exchange)
+        if (part?.kind === 'data') this.#rows.count(exchange.operation.prepared, part.count, limit.rows)
+        if (part) yield part
+        else if (exchange.steps.length > 0) await this.#moreFromTarget()
+      }
+    } finally {
+      clearTimeout(clock)
     }
+    // A cancel that comes late must not hit what the agent sends next.
+    await exchange.cancelling
     // What only prepares has no result, but an end like everything.
-    if (action !== 'execute' && !exchange.isFailed)
-      yield { kind: 'end', summary: action.toUpperCase(), bytes: nothing }
+    if ((action !== 'execute' || isCall) && !exchange.isFailed)
+      yield { kind: 'end', summary: isCall ? 'FUNCTION CALL' : action.toUpperCase(), bytes: nothing }
+  }
+
+  /** Has the target end a statement that takes longer than policy allows; one that does not listen ends the session. */
+  #limitTime(
+    exchange: Conducted,
+    milliseconds: number | undefined,
+  ): ReturnType<typeof setTimeout> | undefined {
+    if (milliseconds === undefined) return undefined
+    const end = (): void => {
+      if (exchange.isAnswered) return
+      exchange.isOutOfTime = true
+      exchange.cancelling = this.#services.cancelUpstream(this.#upstream.key).catch(() => undefined)
+      const timer = setTimeout(() => {
+        if (exchange.isAnswered) return
+        this.#lost ??= outOfTime()
+        this.#upstream.destroy()
+      }, abandonedMilliseconds)
+      this.#upstream.gone.addEventListener('abort', () => clearTimeout(timer), { once: true })
+    }
+    return setTimeout(end, milliseconds)
   }
 
   /** What has arrived of the answer, up to the next part; messages without data go to the agent right away. */
   #nextPart(exchange: Conducted): Part | undefined {
     while (exchange.steps.length > 0) {
-      const scanned = this.#upstream.poll()
+      const scanned = this.#poll()
       if (!scanned) return undefined
       if (scanned.kind === 'run') return { ...scanned, kind: 'data' }
       const part = this.#partOf(exchange, scanned.type, scanned.frame)
@@ -597,6 +643,8 @@ export class PostgresSession {
         const bytes = step === 'hidden describe' ? nothing : frame
         return { kind: 'head', protocol: 'sql', columns: this.#columnsOf(frame), bytes }
       }
+      case backend.FunctionCallResponse:
+        return { kind: 'data', bytes: frame, count: 1 }
       case backend.CopyOutResponse:
         return { kind: 'head', protocol: 'sql', columns: [], bytes: frame }
       case backend.CopyBothResponse:
@@ -620,7 +668,12 @@ export class PostgresSession {
         if (exchange.protocol === 'extended') steps.length = 0
         const fields = readErrorFields(frame)
         if (fields.get('V') === 'FATAL') this.#isOver = true
-        return { kind: 'failure', code: fields.get('C') ?? '', message: fields.get('M') ?? '', bytes: frame }
+        const code = fields.get('C') ?? ''
+        if (exchange.isOutOfTime && code === denials.cancelled.sqlstate) {
+          const { message } = outOfTime()
+          return { kind: 'failure', code, message, bytes: errorOf(outOfTime(), exchange.operation.id) }
+        }
+        return { kind: 'failure', code, message: fields.get('M') ?? '', bytes: frame }
       }
       case backend.ReadyForQuery:
         if (exchange.protocol === 'extended') throw this.#misunderstood()
@@ -926,7 +979,9 @@ export class PostgresSession {
       if (next.kind === 'forwarded' && next.step === 'sync') return
       this.#queue.shift()
       for (const change of next.changes) change.undo()
-      if (next.kind === 'conducted') void this.#skipConducted(next, reason)
+      if (next.kind !== 'conducted') continue
+      this.#scope.skipped(next.operation.statement, next.segment)
+      void this.#skipConducted(next, reason)
     }
     // Whoever waits for room has more to be skipped.
     this.#room?.resolve()
@@ -947,7 +1002,7 @@ export class PostgresSession {
 
   /** Notices, notifications and settings may come at any time; so may the end of the connection. */
   async #passOnUntil(arrived: Promise<void>): Promise<void> {
-    let scanned = this.#upstream.poll()
+    let scanned = this.#poll()
     while (scanned) {
       if (scanned.kind === 'run')
         throw new Error('Cannot read from target: it sent rows that nobody asked for')
@@ -959,7 +1014,7 @@ export class PostgresSession {
         throw this.#misunderstood()
       }
       await this.#outbox.push(scanned.frame)
-      scanned = this.#upstream.poll()
+      scanned = this.#poll()
     }
     await this.#outbox.flush()
     await Promise.race([arrived, this.#upstream.wait()])
@@ -971,9 +1026,15 @@ export class PostgresSession {
     await this.#upstream.wait()
   }
 
+  #poll(): Scanned | undefined {
+    const scanned = this.#upstream.poll()
+    if (scanned?.kind === 'message' && scanned.type === backend.ErrorResponse) this.#scope.failed()
+    return scanned
+  }
+
   async #nextMessage(): Promise<Scanned & { kind: 'message' }> {
     for (;;) {
-      const scanned = this.#upstream.poll()
+      const scanned = this.#poll()
       if (!scanned) {
         await this.#moreFromTarget()
       } else if (scanned.kind === 'message') {
@@ -984,13 +1045,19 @@ export class PostgresSession {
 
   #ready(frame: Uint8Array, segment: number): void {
     this.#transaction = readTransactionStatus(frame)
-    if (this.#transaction === 'I') this.#scope.transactionEnded(segment)
+    this.#scope.ready(this.#transaction, segment)
   }
 
   #noteParameter(frame: Uint8Array): void {
     const [name, value] = readParameterStatus(frame)
     this.#upstream.parameters.set(name, value)
     this.#scope.settingChanged()
+    try {
+      this.#services.measures.reported(name, value)
+    } catch (error) {
+      this.#lost ??= asDenied(error)
+      throw this.#lost
+    }
   }
 
   // ── between the two ──────────────────────────────────────────────────────────────────────────
@@ -1156,6 +1223,7 @@ const answers: Readonly<Record<Step, readonly number[]>> = {
   'hidden describe': descriptions,
   execute: [...results, backend.PortalSuspended],
   query: [...results, backend.RowDescription, backend.ReadyForQuery],
+  call: [backend.FunctionCallResponse, backend.ReadyForQuery],
   sync: [backend.ReadyForQuery],
 }
 
@@ -1198,6 +1266,12 @@ function encode(part: Part): Uint8Array {
     case 'failure':
       return part.bytes
   }
+}
+
+function outOfTime(): Denied {
+  return new Denied('cancelled', 'Cannot go on with operation: it takes longer than policy allows', {
+    hint: 'Ask for less at a time.',
+  })
 }
 
 function errorOf(denied: Denied, operationId?: string): Uint8Array {

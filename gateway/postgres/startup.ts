@@ -5,6 +5,7 @@
  * @module
  */
 import { Denied } from '../errors.ts'
+import { type StartupSettings, startupSettings } from './startup-settings.ts'
 
 export interface StartupMessage {
   /** Of the protocol's versions 3.0 to 3.2, the one that both sides know. */
@@ -12,8 +13,8 @@ export interface StartupMessage {
   /** Names the target. */
   readonly database: string
   readonly user: string
-  /** What the agent may set for itself, to be passed on: application_name, DateStyle, … */
-  readonly parameters: ReadonlyMap<string, string>
+  /** What the agent asks for itself: DateStyle, replication, … */
+  readonly settings: StartupSettings
   /** Whether the agent asked for more than it gets, and has to be told. */
   readonly isNegotiated: boolean
   /** Extensions of the protocol (`_pq_.…`) that the agent asked for: none is known. */
@@ -48,12 +49,11 @@ export function readStartupMessage(code: number, packet: Uint8Array): StartupMes
   }
   parameters.delete('user')
   parameters.delete('database')
-  checkParameters(parameters)
   return {
     minor: Math.min(asked, newestMinor),
     user,
     database,
-    parameters,
+    settings: startupSettings(parameters),
     isNegotiated: asked > newestMinor || unknownOptions.length > 0,
     unknownOptions,
   }
@@ -74,16 +74,6 @@ const cancelHeaderBytes = 8
 const processIdBytes = 4
 /** What the protocol allows since 3.2; ours are shorter. */
 const cancelSecretLimit = 256
-
-/** Run-time parameters that change how values look and nothing else. */
-const harmlessParameters = new Set([
-  'application_name',
-  'datestyle',
-  'intervalstyle',
-  'timezone',
-  'extra_float_digits',
-  'geqo',
-])
 
 function readParameters(packet: Uint8Array): Map<string, string> {
   const fields = decode(packet.subarray(startupHeaderBytes)).split('\0')
@@ -114,22 +104,4 @@ function decode(bytes: Uint8Array): string {
 
 function malformed(): Denied {
   return new Denied('invalid', 'Cannot start session: the startup message is malformed')
-}
-
-/** What would change a session in ways that policy has not seen is refused. */
-function checkParameters(parameters: Map<string, string>): void {
-  for (const [name, value] of parameters) {
-    const known = name.toLowerCase()
-    if (harmlessParameters.has(known)) continue
-    // Statements are analysed as UTF-8: in another encoding the server might read them differently.
-    if (known === 'client_encoding' && /^'?utf-?8'?$|^unicode$/i.test(value)) continue
-    if (known === 'replication' && /^(false|off|no|0)$/i.test(value)) {
-      parameters.delete(name)
-      continue
-    }
-    throw new Denied('unsupported', `Cannot start session: startup parameter "${name}" is not allowed`, {
-      hint: 'Connect without this parameter; UTF8 is the only client_encoding.',
-    })
-  }
-  parameters.set('client_encoding', 'UTF8')
 }

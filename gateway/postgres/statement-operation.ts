@@ -53,6 +53,10 @@ export class StatementOperation implements SqlOperation {
     return this.statement.recordedText
   }
 
+  get mayHoldSecrets(): boolean {
+    return this.statement.mayHoldSecrets
+  }
+
   async fingerprint(): Promise<string> {
     const { principal, target } = this.#session
     const { issuer, subject, actors } = principal

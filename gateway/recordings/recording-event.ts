@@ -1,10 +1,10 @@
 /**
  * What a recording holds: `docs/recordings.md` describes every member. No event ever carries a token, a
- * password, a parameter's value or a claim, and results are what the agent saw, masks applied.
+ * password or a claim, a parameter's value only where policy wants it kept, and results are what the agent saw, masks applied.
  *
  * @module
  */
-import type { Mask, Review } from '../decision.ts'
+import type { Limit, Mask, Review, SessionMeasures } from '../decision.ts'
 import type { SqlFacts } from '../facts.ts'
 
 export type RecordingEvent =
@@ -56,16 +56,27 @@ export interface OperationAsked {
   readonly kind: 'operation'
   readonly operation: string
   readonly protocol: 'sql' | 'http'
-  readonly action: 'prepare' | 'bind' | 'execute'
+  readonly action: 'connect' | 'prepare' | 'bind' | 'execute'
   /** At most {@link textLimit} characters. */
   readonly text: string
   /** Length and SHA-256 of the whole text, where `text` is only its beginning. */
   readonly whole?: { readonly characters: number; readonly digest: string } | undefined
   readonly read_only: boolean
   readonly facts: SqlFacts | RecordedHttpFacts
-  /** SHA-256 over the operation's id and the values: it can confirm a value, not reveal one. */
-  readonly parameters?: { readonly count: number; readonly digest: string } | undefined
+  readonly parameters?: RecordedParameters | undefined
 }
+
+/** As much as policy wants kept: their number, a digest as well, or the values. */
+export interface RecordedParameters {
+  readonly count: number
+  /** SHA-256 over the operation's id and the values: it can confirm a value, not reveal one. */
+  readonly digest?: string
+  /** The first {@link parametersLimit} bytes of them; never of a statement that may carry a password. */
+  readonly values?: readonly RecordedValue[]
+}
+
+/** Text as it is, NULL, binary in base64, or the size of what is too long to be kept. */
+export type RecordedValue = string | null | { readonly binary: string } | { readonly bytes: number }
 
 /** Names of query parameters, and neither their values nor headers nor body. */
 export interface RecordedHttpFacts {
@@ -85,6 +96,8 @@ export interface Verdict {
   readonly reasons: readonly string[]
   readonly masks: readonly Mask[]
   readonly review?: Review
+  readonly limit?: Limit | undefined
+  readonly session?: SessionMeasures | undefined
   /** Revision of the bundle that decided. */
   readonly revision?: string | undefined
 }
@@ -164,5 +177,7 @@ export interface Refused {
 
 /** Characters of an operation's text that a recording keeps. */
 export const textLimit = 64 * 1024
+/** Bytes of an operation's parameters that a recording keeps where policy wants their values. */
+export const parametersLimit = 64 * 1024
 /** Command tags of one operation that a recording keeps. */
 export const summaryLimit = 32

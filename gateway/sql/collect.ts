@@ -239,6 +239,9 @@ class Collector implements Collected {
       case 'AlterSystemStmt':
         this.#set(child(body, 'setstmt'), around)
         return
+      case 'TransactionStmt':
+        this.#setTransaction('TRANSACTION', nodes(body.options))
+        return
       case 'DiscardStmt':
         this.#discard(body)
         return
@@ -499,7 +502,7 @@ class Collector implements Collected {
     if (what === 'TRANSACTION SNAPSHOT') this.settings.set('transaction_snapshot', undefined)
     const prefix = what === 'SESSION CHARACTERISTICS' ? 'default_' : ''
     for (const { DefElem } of args) {
-      if (isNode(DefElem)) this.settings.set(prefix + text(DefElem.defname), constantText(DefElem.arg))
+      if (isNode(DefElem)) this.settings.set(prefix + text(DefElem.defname), modeText(DefElem.arg))
     }
   }
 
@@ -848,6 +851,12 @@ class Collector implements Collected {
         (this.#scope.mayHaveTemporary && isTemporary(each.schema)),
     )
   }
+}
+
+/** Of READ ONLY and DEFERRABLE the grammar makes 1, of READ WRITE and NOT DEFERRABLE 0, which is left out. */
+function modeText(value: unknown): string | undefined {
+  const { ival } = isNode(value) ? child(value, 'A_Const') : {}
+  return isNode(ival) ? (ival.ival === 1 ? 'on' : 'off') : constantText(value)
 }
 
 function reading(around: Surroundings): Surroundings {

@@ -89,7 +89,8 @@ describe('a policy that fails', () => {
   beforeAll(async () => {
     bundle = await compileBundle(`package sluice
       # Each path makes the policy fail in its own way.
-      decision := {"version": 1, "allow": true, "limit": 7} if input.operation.text == "GET /unknown-key"
+      decision := {"version": 1, "allow": true, "limits": 7} if input.operation.text == "GET /unknown-key"
+      decision := {"version": 1, "allow": true, "limit": {"rows": 7}} if input.operation.text == "GET /limited"
       decision := {"version": 1, "allow": "yes"} if input.operation.text == "GET /wrong-type"
       decision := {"version": 1, "allow": count(numbers.range(1, input.operation.facts.body)) > 0} if {
         input.operation.text == "GET /memory"
@@ -102,12 +103,14 @@ describe('a policy that fails', () => {
       one := 2 if input.target.kind == "http"
       decision := {"version": 1, "allow": true} if not input.operation.text in {
         "GET /nothing", "GET /unknown-key", "GET /wrong-type", "GET /memory", "GET /throws", "GET /conflict",
+        "GET /limited",
       }`)
   }, compileTimeout)
 
   test.each([
     ['/nothing', /it must give one answer, got none or several$/],
-    ['/unknown-key', /the policy's answer: "" Unrecognized key: "limit"$/],
+    ['/unknown-key', /the policy's answer: "" Unrecognized key: "limits"$/],
+    ['/limited', /^Cannot keep the policy: "limit" and "session" are for PostgreSQL, not for HTTP$/],
     ['/wrong-type', /the policy's answer: "allow" Invalid input: expected boolean, received string$/],
     ['/throws', /^Cannot evaluate policy: \[sprintf\] expecting number but found string$/],
     ['/conflict', /^Cannot evaluate policy: .*conflict/],

@@ -25,6 +25,7 @@ export function sqlOperation(facts: Partial<SqlFacts>, operation: Partial<SqlOpe
     action: 'execute',
     text,
     recordedText: text,
+    mayHoldSecrets: false,
     parameters: [],
     facts: {
       status: 'known',

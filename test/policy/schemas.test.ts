@@ -107,8 +107,34 @@ describe('an answer is understood exactly when its schema allows it', () => {
     [false, { version: '1', allow: true }],
     [false, { ...plain, allow: 'true' }],
     [false, { ...plain, allow: 1 }],
-    [false, { ...plain, limit: {} }],
-    [false, { ...plain, session: {} }],
+    ...[{}, { rows: 0 }, { rows: 5, milliseconds: 1 }].map((limit): [boolean, unknown] => [
+      true,
+      { ...plain, limit },
+    ]),
+    ...[{ rows: -1 }, { rows: 1.5 }, { milliseconds: 0 }, { milliseconds: 2 ** 31 }, { row: 1 }, 5, null].map(
+      (limit): [boolean, unknown] => [false, { ...plain, limit }],
+    ),
+    ...[{}, { role: 'a b' }, { read_only: false }, { statement_timeout: 1, row_limit: 0 }].map(
+      (session): [boolean, unknown] => [true, { ...plain, session }],
+    ),
+    ...[{ role: '' }, { role: 'none' }, { role: 'a\0b' }, { role: 'r'.repeat(64) }, { read_only: 'on' }].map(
+      (session): [boolean, unknown] => [false, { ...plain, session }],
+    ),
+    ...[
+      { statement_timeout: 0 },
+      { statement_timeout: '5s' },
+      { row_limit: -1 },
+      { search_path: 'x' },
+      [],
+    ].map((session): [boolean, unknown] => [false, { ...plain, session }]),
+    ...[{}, { parameters: 'none' }, { parameters: 'all' }].map((record): [boolean, unknown] => [
+      true,
+      { ...plain, record },
+    ]),
+    ...[{ parameters: 'some' }, { results: 'none' }, 'all'].map((record): [boolean, unknown] => [
+      false,
+      { ...plain, record },
+    ]),
     [false, { ...plain, deny: 'no' }],
     [false, { ...plain, deny: [''] }],
     [false, { ...plain, deny: [{ reason: 'no' }] }],

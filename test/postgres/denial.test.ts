@@ -230,16 +230,6 @@ test('what the server would read otherwise than the grammar is never called know
   expect(status[4]).not.toBe('known')
 })
 
-test('the fast-path function call is refused, and the session goes on', async () => {
-  const client = await connect()
-
-  client.send(message(0x46, Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)), query('SELECT 1'))
-  const received = await client.receiveUntilReady(2)
-
-  expect(types(received)).toBe('EZTDCZ')
-  expect(codes(received)).toEqual(['0A000'])
-})
-
 test('a message that nobody knows, or that is malformed, ends the session with 08P01', async () => {
   for (const bytes of [
     message(0x21, Uint8Array.of(1)),

@@ -383,19 +383,6 @@ test('an unknown target is named only to who was let in', async () => {
   )
 })
 
-for (const [parameters, why] of [
-  [{ options: '-c search_path=x' }, /0A000 .*"options"/],
-  [{ replication: 'database' }, /0A000 .*"replication"/],
-  [{ search_path: 'x' }, /0A000 .*"search_path"/],
-  [{ role: 'postgres' }, /0A000 .*"role"/],
-] as const) {
-  test(`a session cannot begin with ${JSON.stringify(parameters)}`, async () => {
-    const door = await start()
-
-    await expect(door.connect({ parameters: parameters as Record<string, string> })).rejects.toThrow(why)
-  })
-}
-
 test('a session cannot begin in an encoding that statements are not analysed in', async () => {
   const door = await start()
   const body = concat([int32(196608), new TextEncoder().encode('user\0a\0client_encoding\0SJIS\0\0')])

@@ -39,6 +39,8 @@ export async function startDoor(
   server: PostgresServer,
   options: {
     decide?: (context: Context) => Decision
+    /** The opening of a session is asked for apart, and not among {@link TestDoor.asked}. */
+    decideConnect?: (context: Context) => Decision
     plugins?: readonly Plugin[]
     expiresAt?: number
     tls?: ServerTls
@@ -48,7 +50,7 @@ export async function startDoor(
     target?: Partial<PostgresTarget>
   } = {},
 ): Promise<TestDoor> {
-  const { decide = () => allow, expiresAt = Date.now() + 3_600_000 } = options
+  const { decide = () => allow, decideConnect = () => allow, expiresAt = Date.now() + 3_600_000 } = options
   const { plaintext = options.tls ? 'refuse' : 'loopback' } = options
   const asked: Context['operation'][] = []
   const logged: string[] = []
@@ -82,8 +84,9 @@ export async function startDoor(
     name: 'decide',
     authenticate: async () => principal,
     async *handle(context, next) {
-      asked.push(context.operation)
-      context.decide(decide(context))
+      const isOpening = context.operation.action === 'connect'
+      if (!isOpening) asked.push(context.operation)
+      context.decide((isOpening ? decideConnect : decide)(context))
       yield* next()
     },
   }

@@ -39,6 +39,7 @@ export function sqlOperation(overrides: Partial<SqlOperation> = {}): SqlOperatio
     text,
     recordedText: text,
     isReadOnly: true,
+    mayHoldSecrets: false,
     parameters: [],
     facts: {
       status: 'known',
