@@ -71,7 +71,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   )
   await give(data, owner, '-R')
   const child = startChild(join(binaries, 'postgres'), ['-D', data], { ...owner, cwd: directory, directory })
-  await child.saw(/ready to accept connections/)
+  await child.saw(/ready to accept (read-only )?connections/)
 
   const urlFor = (user: string, password: string, database = 'postgres') =>
     `postgres://${encodeURIComponent(user)}:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}`
