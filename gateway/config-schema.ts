@@ -337,6 +337,28 @@ export function configSchema(references: References) {
           drain: duration()
             .default(10_000)
             .describe('How long running operations may go on after the gateway was told to stop'),
+          statement: size()
+            .default(64 * 1024)
+            .describe(
+              'The longest SQL text that is read, in characters; a longer one is understood as nothing',
+            ),
+          message: size()
+            .default(64 * 1024 * 1024)
+            .describe(
+              'The largest message of the PostgreSQL protocol that is collected; COPY data has no limit',
+            ),
+        })
+        .superRefine(({ statement, message }, context) => {
+          if (statement > largestStatement) {
+            context.addIssue({ code: 'custom', path: ['statement'], message: 'must be at most 1MiB' })
+          }
+          if (message > largestMessage) {
+            context.addIssue({
+              code: 'custom',
+              path: ['message'],
+              message: 'must be at most 1GiB, as PostgreSQL allows',
+            })
+          }
         })
         .prefault({}),
     })
@@ -350,6 +372,11 @@ export function configSchema(references: References) {
       if (!masking.key) context.addIssue({ code: 'custom', path: ['masking', 'key'], message: missing })
     })
 }
+
+/** The grammar takes time that grows faster than a text, and nothing else runs meanwhile. */
+const largestStatement = 1024 * 1024
+/** What PostgreSQL itself takes (PQ_LARGE_MESSAGE_LIMIT). */
+const largestMessage = 1024 * 1024 * 1024
 
 /** The configuration as JSON Schema (draft 2020-12), for editors. */
 export function configJsonSchema(): object {

@@ -201,7 +201,7 @@ async function openPostgres(house: House): Promise<Address | undefined> {
   const { config, runtime, plugins, store, log, now, counted, closing, doors } = house
   const listen = config.listen.postgres
   if (!listen) return undefined
-  const grammar = await parser({ wasm: await runtime.pgQueryWasm() })
+  const grammar = await parser({ wasm: await runtime.pgQueryWasm(), longest: config.limits.statement })
   const targets = new Map<string, PostgresTarget>()
   const analyses = new Map<string, Analysis>()
   for (const target of config.targets) {
@@ -221,6 +221,7 @@ async function openPostgres(house: House): Promise<Address | undefined> {
     encryption: { tls: serverTls(listen.tls), plaintext: listen.plaintext },
     authentication: agentAuthentication(config),
     store,
+    messageLimit: config.limits.message,
     log,
     now,
     observeSessions: (change) => counted.sessions('postgres', change),

@@ -6,7 +6,10 @@
 import pgQuery from 'libpg-query/wasm/libpg-query.js'
 import { depthOf, isNode, type Node, nodes } from './node.ts'
 
-/** Longer texts are refused before the grammar sees them: its time grows faster than their length. */
+/**
+ * Longer texts are refused before the grammar sees them, unless the configuration says otherwise: its time grows
+ * faster than their length.
+ */
 export const maxTextLength = 64 * 1024
 /** Levels of nesting in the tree; more than anybody writes by hand, less than a walker's stack. */
 export const maxDepth = 1_000
@@ -57,14 +60,19 @@ const stringTokens = new Set([261, 262, 263, 264])
  * parse('SELECT 1') // { kind: 'tree', statements: [{ SelectStmt: … }] }
  * ```
  */
-export async function parser(options: { readonly wasm: WebAssembly.Module }): Promise<Parser> {
+export async function parser(options: {
+  readonly wasm: WebAssembly.Module
+  /** Characters of the longest text that is read; {@link maxTextLength} when absent. */
+  readonly longest?: number
+}): Promise<Parser> {
+  const { longest = maxTextLength } = options
   let current: PgQuery | undefined = await instance(options.wasm)
   let standby: PgQuery | undefined = await instance(options.wasm)
 
   return { parse, withoutStrings }
 
   function parse(text: string): Parsed {
-    if (text.length > maxTextLength) return rejected(`the text is longer than ${maxTextLength} characters`)
+    if (text.length > longest) return rejected(`the text is longer than ${longest} characters`)
     if (text.includes('\0')) return rejected('the text contains a NUL character')
     const json = use((module) => parseTree(module, text))
     if (json === undefined) return rejected('the text is too complex for the parser')
@@ -77,7 +85,7 @@ export async function parser(options: { readonly wasm: WebAssembly.Module }): Pr
   }
 
   function withoutStrings(text: string): string | undefined {
-    if (text.length > maxTextLength || text.includes('\0')) return undefined
+    if (text.length > longest || text.includes('\0')) return undefined
     const json = use((module) => scanTokens(module, text))
     // Instead of tokens the scanner may answer with the text of an error.
     if (!json?.startsWith('{')) return undefined

@@ -11,7 +11,14 @@ import {
 } from '../../gateway/postgres/backend.ts'
 import { FrameReader } from '../../gateway/postgres/frame-reader.ts'
 import { FrameScanner } from '../../gateway/postgres/frame-scanner.ts'
-import { readBind, readDescribe, readExecute, readParse, readQuery } from '../../gateway/postgres/frontend.ts'
+import {
+  frontend,
+  readBind,
+  readDescribe,
+  readExecute,
+  readParse,
+  readQuery,
+} from '../../gateway/postgres/frontend.ts'
 
 /** What psql, a driver and a COPY send, as one capture. */
 const capture = concat([
@@ -69,6 +76,21 @@ describe('frames of an agent', () => {
       ),
       { numRuns: 500 },
     )
+  })
+
+  test('that are large CopyData come out in pieces that carry the same bytes, wherever the network cut them', () => {
+    const body = new Uint8Array(2_500_000).map((_, index) => index * 7)
+    const sent = concat([message(frontend.CopyData, body), serialize.copyDone(), serialize.sync()])
+    for (const size of [1_000_000, 65_536, 999]) {
+      const cuts = Array.from({ length: Math.floor(sent.length / size) }, (_, index) => (index + 1) * size)
+      const received = frames(cutAt(sent, cuts))
+      const pieces = received.slice(0, -2)
+      expect(pieces.every((piece) => piece[0] === frontend.CopyData && piece.length <= 1024 * 1024 + 5)).toBe(
+        true,
+      )
+      expect(Buffer.compare(concat(pieces.map((piece) => piece.subarray(5))), body)).toBe(0)
+      expect(received.slice(-2).map((frame) => frame[0])).toEqual([frontend.CopyDone, frontend.Sync])
+    }
   })
 
   test('with an impossible length are refused before anything is collected', () => {

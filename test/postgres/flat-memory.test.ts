@@ -47,6 +47,33 @@ test('a gigabyte of COPY from an agent passes in flat memory', async () => {
   client.end()
 })
 
+test('a gigabyte of COPY in one single message passes in flat memory', async () => {
+  const client = await door.connect()
+  client.send(
+    serialize.query('CREATE TEMPORARY TABLE lines (line text)'),
+    serialize.query("COPY lines FROM STDIN WHERE line = 'none'"),
+  )
+  await client.receiveUntil('G')
+  const header = Buffer.from('d\0\0\0\0', 'latin1')
+  header.writeUInt32BE(gibibyte + 4, 1)
+  const part = Buffer.from(`${'x'.repeat(mebibyte - 1)}\n`)
+  const before = process.memoryUsage().rss
+  let highest = before
+
+  await client.sendSlowly(header)
+  for (let sent = 0; sent < gibibyte; sent += part.length) {
+    await client.sendSlowly(part)
+    highest = Math.max(highest, process.memoryUsage().rss)
+  }
+  client.send(serialize.copyDone())
+  const received = await client.receiveUntilReady()
+
+  expect(received.map(({ type }) => type).join('')).toBe('CZ')
+  expect((highest - before) / mebibyte).toBeLessThan(200)
+  expect(door.asked.at(-1)).toMatchObject({ received: { bytes: gibibyte } })
+  client.end()
+})
+
 test('a single value of 200 MB passes in flat memory', async () => {
   const client = await door.connect()
   client.send(serialize.query("SELECT repeat('x', 200 * 1024 * 1024)"))
