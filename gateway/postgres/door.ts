@@ -41,6 +41,8 @@ export interface DoorServices {
   readonly authentication: AgentAuthentication
   /** Where cancel requests find their way to other replicas. */
   readonly store: DurableStreamStore
+  /** Bytes of the largest message that is collected. */
+  readonly messageLimit?: number | undefined
   readonly log: Log
   readonly now: () => number
   /** Hears of sessions that open and close. */
@@ -231,6 +233,7 @@ export class Door {
       now,
       measures,
       startPath,
+      messageLimit: this.#services.messageLimit,
       observe: (ended) => this.#services.observe(target.name, ended),
       cancelUpstream: () => upstream.cancel(AbortSignal.timeout(target.limits.connect)),
     })

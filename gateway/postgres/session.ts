@@ -81,6 +81,8 @@ export interface SessionServices {
   readonly measures: MeasuresInForce
   /** Where the session begins with another search path than the target's account has. */
   readonly startPath?: StartPath | undefined
+  /** Bytes of the largest message that is collected. */
+  readonly messageLimit?: number | undefined
   /** Hears of every operation's end. */
   observe(ended: OperationEnd): void
   /** Asks the target to cancel what this session runs. */
@@ -115,7 +117,7 @@ export class PostgresSession {
   readonly #upstream: Upstream
   readonly #session: EstablishedSession
   readonly #services: SessionServices
-  readonly #frames = new FrameReader()
+  readonly #frames: FrameReader
   readonly #outbox: Outbox
   readonly #scope: SessionScope
 
@@ -159,6 +161,7 @@ export class PostgresSession {
     this.#upstream = upstream
     this.#session = session
     this.#services = services
+    this.#frames = new FrameReader(services.messageLimit)
     this.#outbox = new Outbox(agent)
     this.#scope = new SessionScope(services.analysis, upstream.parameters, services.startPath)
     this.#idle.resolve()
