@@ -231,36 +231,30 @@ function decode(bytes: Uint8Array): string {
 /** Reads one frame's body from left to right; every read is checked against the frame's end. */
 class Reader {
   readonly #bytes: Uint8Array
-  readonly #view: DataView
   #at = headerBytes
 
   constructor(frame: Uint8Array) {
     this.#bytes = frame
-    this.#view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength)
   }
 
   byte(): number {
     this.#need(1)
-    return this.#view.getUint8(this.#at++)
+    return this.#bytes[this.#at++] as number
   }
 
   int16(): number {
-    this.#need(2)
-    this.#at += 2
-    return this.#view.getInt16(this.#at - 2)
+    return (this.count() << 16) >> 16
   }
 
   /** A number of items, which the protocol sends as an unsigned Int16. */
   count(): number {
-    this.#need(2)
-    this.#at += 2
-    return this.#view.getUint16(this.#at - 2)
+    return (this.byte() << 8) | this.byte()
   }
 
   int32(): number {
     this.#need(4)
     this.#at += 4
-    return this.#view.getInt32(this.#at - 4)
+    return int32At(this.#bytes, this.#at - 4)
   }
 
   bytes(length: number): Uint8Array {
@@ -280,9 +274,24 @@ class Reader {
 
   name(): string {
     const start = this.#at
-    const name = this.string()
+    const name = this.#plainName() ?? this.string()
     if (this.#at - 1 - start > maxNameBytes) throw malformed(`a name is longer than ${maxNameBytes} bytes`)
     return name
+  }
+
+  /** Nearly all names are short and ASCII: a decoder costs more than reading them. */
+  #plainName(): string | undefined {
+    let name = ''
+    for (let at = this.#at; at <= this.#at + maxNameBytes; at++) {
+      const byte = this.#bytes[at]
+      if (byte === undefined || byte >= 0x80) return undefined
+      if (byte === 0) {
+        this.#at = at + 1
+        return name
+      }
+      name += String.fromCharCode(byte)
+    }
+    return undefined
   }
 
   end(): void {
