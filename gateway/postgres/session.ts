@@ -229,7 +229,11 @@ export class PostgresSession {
     for (;;) {
       const frame = this.#frames.next()
       if (frame) {
-        if (frame[0] === frontend.Terminate) return
+        if (frame[0] === frontend.Terminate) {
+          // What was asked before is still answered.
+          await this.#upstream.outbox.flush()
+          return
+        }
         // A late signal must not hit what comes after the statement that it is for.
         if (this.#cancelling) await this.#cancelling.catch(() => undefined)
         const waiting = this.#handle(frame)

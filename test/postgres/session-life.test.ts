@@ -52,6 +52,16 @@ test('a held statement speaks before it waits, runs once it is let go, and nothi
   expect(new TextDecoder().decode(received[1]!.body.subarray(6))).toBe('slow')
 })
 
+test('what was asked in one breath with Terminate is answered before the session ends', async () => {
+  const client = await connect(await start())
+
+  client.send(query('SELECT 1'), serialize.end())
+  const received = await client.receiveUntilReady()
+
+  expect(received.map(({ type }) => type).join('')).toBe('TDCZ')
+  await expect(client.receive()).rejects.toThrow(/closed/)
+})
+
 test('what was asked before a held statement in the same pipeline is answered while it waits', async () => {
   const gate = holding('slow')
   const client = await connect(await start({ plugins: [gate.plugin] }))
