@@ -369,7 +369,7 @@ const admin = await WireClient.connect(server)
 admin.send(query('CREATE TABLE numbers (n int)'))
 await admin.receiveUntilReady()
 // What is opened once and stays: the catalog's connection, the acceptor of TLS.
-await disconnect(-1, 'idle', 'the agent terminates')
+await disconnect(-1, 'results that stream', 'the agent terminates')
 await nothingLeft('at the beginning')
 const before = resources()
 
