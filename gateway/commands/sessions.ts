@@ -8,13 +8,10 @@ import {
   recordedSessions,
 } from '../recordings/recorded-sessions.ts'
 import { unseal } from '../recordings/sealed-event.ts'
+import { recordingStream } from '../recordings/session-recording.ts'
 import { signer } from '../recordings/signer.ts'
 import { type Verification, verify } from '../recordings/verify.ts'
-import {
-  type LedgerVerification,
-  type VerifyLedgerOptions,
-  verifyLedger,
-} from '../recordings/verify-ledger.ts'
+import { type LedgerVerification, verifyLedger } from '../recordings/verify-ledger.ts'
 import { nodeFiles } from '../runtime/node-files.ts'
 import type { DurableStreamStore } from '../stores/durable-stream-store.ts'
 import { configOption } from './config-option.ts'
@@ -99,53 +96,74 @@ export function sessionsCommand(terminal: Terminal): Command {
       'after',
       '\nThe exit code is 0 when the session is intact, or, with --all, when none is broken.',
     )
-    .action((id: string | undefined, options: { config: string; all?: true; key?: string[] }) =>
-      reading(options.config, async ({ sessions, store, publicKey }) => {
-        if ((id === undefined) === (options.all === undefined)) {
-          throw new CommandError('Cannot verify: name one session, or say --all')
+    .action(async (id: string | undefined, options: { config: string; all?: true; key?: string[] }) => {
+      if ((id === undefined) === (options.all === undefined)) {
+        throw new CommandError('Cannot verify: name one session, or say --all')
+      }
+      const others = await Promise.all((options.key ?? []).map(readKey))
+      const readLedger = async ({ store, publicKey }: Opened) =>
+        verifyLedger({ store, publicKeys: [await publicKey(), ...others] })
+      // The ledger comes first: what it lists is in a store that is opened after.
+      const ledger = await reading(options.config, readLedger)
+      const counts = await reading(options.config, (opened) => verifyAll(id, ledger, opened, others))
+      for (const finding of ledger.findings) terminal.print(`✗ ledger ${finding}`)
+      if (id === undefined) {
+        const missing = await reading(options.config, async (opened) =>
+          stillMissing(counts.missing, await readLedger(opened), opened),
+        )
+        for (const session of missing) {
+          terminal.print(`✗ ${session}: missing: the ledger lists it, and retention has not removed it`)
         }
-        const publicKeys = [await publicKey(), ...(await Promise.all((options.key ?? []).map(readKey)))]
-        const ledger = await verifyLedger({ store, publicKeys })
-        const ids = id === undefined ? (await sessions.list(everySession)).map((session) => session.id) : [id]
-        const counts = { intact: 0, broken: 0, open: 0 }
-        for (const session of ids) {
-          const listed = ledger.sessions.get(session)
-          const verification = await verify({
-            session,
-            events: sessions.read(session),
-            publicKeys,
-            listed: listed?.isRemoved ? undefined : listed?.ended,
-          })
-          if (verification.events === 0 && listed?.isRemoved) {
-            throw new CommandError(`Cannot verify: session "${session}" was removed by retention`)
-          }
-          const verdict = verdictOf(verification)
-          counts[verdict]++
-          terminal.print(`${signs[verdict]} ${session}: ${verification.summary}`)
-        }
-        for (const finding of ledger.findings) terminal.print(`✗ ledger ${finding}`)
-        if (id === undefined) {
-          const missing = await missingSessions(ledger, ids, { store, publicKeys })
-          for (const session of missing) {
-            terminal.print(`✗ ${session}: missing: the ledger lists it, and retention has not removed it`)
-          }
-          counts.broken += missing.length
-          terminal.print(ledgerSummary(ledger, ids))
-          terminal.print(`${counts.intact} intact, ${counts.open} not closed, ${counts.broken} broken`)
-        }
-        if (ledger.findings.length > 0 || counts.broken > 0 || (id !== undefined && counts.open > 0)) {
-          throw new CommandError('Cannot vouch for every recording')
-        }
-      }),
-    )
+        counts.broken += missing.length
+        terminal.print(ledgerSummary(ledger, counts.unlisted))
+        terminal.print(`${counts.intact} intact, ${counts.open} not closed, ${counts.broken} broken`)
+      }
+      if (ledger.findings.length > 0 || counts.broken > 0 || (id !== undefined && counts.open > 0)) {
+        throw new CommandError('Cannot vouch for every recording')
+      }
+    })
 
   return command
 
-  async function reading(file: string, work: (opened: Opened) => Promise<void>): Promise<void> {
+  /** Verifies the named session, or each that is there. */
+  async function verifyAll(
+    id: string | undefined,
+    ledger: LedgerVerification,
+    { sessions, publicKey }: Opened,
+    others: readonly string[],
+  ) {
+    const publicKeys = [await publicKey(), ...others]
+    const ids = id === undefined ? (await sessions.list(everySession)).map((session) => session.id) : [id]
+    const counts = { intact: 0, broken: 0, open: 0, unlisted: 0, missing: [] as string[] }
+    const missing = new Set(ledger.sessions.keys())
+    for (const session of ids) {
+      const listed = ledger.sessions.get(session)
+      const verification = await verify({
+        session,
+        events: sessions.read(session),
+        publicKeys,
+        listed: listed?.isRemoved ? undefined : listed?.ended,
+      })
+      if (verification.events === 0 && listed?.isRemoved) {
+        throw new CommandError(`Cannot verify: session "${session}" was removed by retention`)
+      }
+      // Retention may have removed it since the list was made.
+      if (verification.events === 0 && id === undefined) continue
+      missing.delete(session)
+      const verdict = verdictOf(verification)
+      counts[verdict]++
+      if (!listed) counts.unlisted++
+      terminal.print(`${signs[verdict]} ${session}: ${verification.summary}`)
+    }
+    counts.missing = [...missing].filter((session) => !ledger.sessions.get(session)?.isRemoved)
+    return counts
+  }
+
+  async function reading<T>(file: string, work: (opened: Opened) => Promise<T>): Promise<T> {
     const config = await readConfig(file, { files: nodeFiles, env: terminal.env })
     const store = await openStore(config.store, nodeFiles)
     try {
-      await work({
+      return await work({
         sessions: recordedSessions(store),
         store,
         publicKey: async () => signer((await keys(config, nodeFiles)).signing).publicKey,
@@ -177,24 +195,22 @@ function verdictOf({ isIntact, findings }: Verification): keyof typeof signs {
   return findings.every(({ kind }) => kind === 'open') ? 'open' : 'broken'
 }
 
-/** Sessions that have to be there and are not; what retention removed while we were reading is no such thing. */
-async function missingSessions(
-  ledger: LedgerVerification,
-  found: readonly string[],
-  options: VerifyLedgerOptions,
+/** Of sessions that were missing, those that retention has not removed meanwhile. */
+async function stillMissing(
+  missing: readonly string[],
+  { sessions }: LedgerVerification,
+  { store }: Opened,
 ): Promise<readonly string[]> {
-  const there = new Set(found)
-  const isMissing = ([session, { isRemoved }]: [string, { isRemoved: boolean }]): boolean =>
-    !isRemoved && !there.has(session)
-  const missing = [...ledger.sessions].filter(isMissing).map(([session]) => session)
-  if (missing.length === 0) return []
-  const { sessions } = await verifyLedger(options)
-  return missing.filter((session) => sessions.get(session)?.isRemoved !== true)
+  const still: string[] = []
+  for (const session of missing) {
+    const [first] = await store.read(recordingStream(session), 0, 1)
+    if (first === undefined && !sessions.get(session)?.isRemoved) still.push(session)
+  }
+  return still
 }
 
-function ledgerSummary({ sessions }: LedgerVerification, found: readonly string[]): string {
+function ledgerSummary({ sessions }: LedgerVerification, unlisted: number): string {
   const removed = [...sessions.values()].filter(({ isRemoved }) => isRemoved).length
-  const unlisted = found.filter((session) => !sessions.has(session)).length
   return `ledger: ${sessions.size} sessions listed, ${removed} of them removed by retention; ${unlisted} not listed`
 }
 
