@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { noFacts } from '../gateway/facts.ts'
 import type { SqlOperation } from '../gateway/operation.ts'
 import type { EstablishedSession } from '../gateway/plugin.ts'
 import { readBundle } from '../gateway/policy/bundle.ts'
@@ -63,6 +64,7 @@ const operation: SqlOperation = {
   fingerprint: async () => '',
   trace: () => ({ masked: [], apply: (result) => result }),
   facts: {
+    ...noFacts,
     status: 'known',
     problems: [],
     statements: 1,

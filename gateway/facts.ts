@@ -29,10 +29,66 @@ export interface SqlFacts {
   readonly functions: readonly FunctionFact[]
   /** Settings changed by SET, RESET, BEGIN, set_config or a startup message; `*` when the name is computed. */
   readonly settings: readonly string[]
+  /** Of {@link settings}, those that are only put back to what the session began with; `*` for all of them. */
+  readonly settings_reset: readonly string[]
+  /** Their new values, where the text says one constant and the name is one that says nothing secret. */
+  readonly setting_values: Readonly<Record<string, string>>
+  /** Roles assumed by SET ROLE, SET SESSION AUTHORIZATION or set_config; `*` when the name is computed. */
+  readonly roles: readonly string[]
+  /** Of {@link columns}, those whose values are read: for the result, a condition, or something that is written. */
+  readonly columns_read: readonly string[]
+  /** Those that decide which rows come, in which groups and order: WHERE, ON, HAVING, GROUP BY, ORDER BY, … */
+  readonly columns_filtered: readonly string[]
+  /** Those whose values may be in the result, as they are or computed with. */
+  readonly columns_output: readonly string[]
+  readonly columns_written: readonly string[]
+  /**
+   * Relations that the text does not name and the statement reaches: under views, partitions, heirs.
+   * `{ schema, name: '*' }` stands for any of a schema when they are very many.
+   */
+  readonly reached: readonly RelationFact[]
+  /** Functions that run without being named: triggers, defaults, checks, row security, what views call. */
+  readonly hidden_functions: readonly FunctionFact[]
+  /** Relations, as `schema.relation`, whose rules rewrite what is done to them. */
+  readonly rules: readonly string[]
+  /** Rows and tables that it locks by name: LOCK TABLE, SELECT … FOR UPDATE. */
+  readonly locks: readonly LockFact[]
+  /** Files of the server that COPY and LOAD name, and programs that COPY runs there. */
+  readonly files: readonly string[]
+  readonly programs: readonly string[]
+  /** Characters of the text, rounded up to a power of two, so that constants of other lengths make no other facts. */
+  readonly size: number
   /** False when an UPDATE or DELETE has no WHERE, or one that is a constant. */
   readonly has_where: boolean
   /** For the command `connect`: the settings that the startup message asks for, in text. */
   readonly startup?: Readonly<Record<string, string>>
+}
+
+/** Facts of what does nothing at all: a beginning for others. */
+export const noFacts: SqlFacts = {
+  status: 'known',
+  problems: [],
+  statements: 0,
+  commands: [],
+  relations: [],
+  columns: [],
+  functions: [],
+  settings: [],
+  settings_reset: [],
+  setting_values: {},
+  roles: [],
+  columns_read: [],
+  columns_filtered: [],
+  columns_output: [],
+  columns_written: [],
+  reached: [],
+  hidden_functions: [],
+  rules: [],
+  locks: [],
+  files: [],
+  programs: [],
+  size: 0,
+  has_where: true,
 }
 
 export interface RelationFact {
@@ -47,6 +103,13 @@ export interface RelationFact {
     | 'sequence'
     | 'unknown'
   readonly access: readonly ('read' | 'write')[]
+}
+
+export interface LockFact {
+  readonly schema: string
+  readonly name: string
+  /** `access share` … `access exclusive` of LOCK TABLE; `for update`, `for no key update`, `for share`, `for key share`. */
+  readonly mode: string
 }
 
 export interface FunctionFact {

@@ -13,6 +13,7 @@ import { stringify } from 'yaml'
 import { readConfig } from '../gateway/config.ts'
 import { keys } from '../gateway/config-keys.ts'
 import { openStore } from '../gateway/config-store.ts'
+import { noFacts } from '../gateway/facts.ts'
 import { Ledger } from '../gateway/recordings/ledger.ts'
 import { recorder } from '../gateway/recordings/recorder.ts'
 import { signer } from '../gateway/recordings/signer.ts'
@@ -504,6 +505,7 @@ function refusedEarly({ status }: Response): never {
 }
 
 const facts = {
+  ...noFacts,
   status: 'known',
   problems: [],
   statements: 1,

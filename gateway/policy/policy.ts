@@ -3,7 +3,9 @@
  *
  * @module
  */
+
 import type { Decision } from '../decision.ts'
+import { noFacts } from '../facts.ts'
 import type { Log } from '../log.ts'
 import { decision } from './answer.ts'
 import type { Bundle } from './bundle.ts'
@@ -117,6 +119,7 @@ const plainQuestion: Input = {
     text: 'SELECT 1',
     parameters: [],
     facts: {
+      ...noFacts,
       status: 'known',
       problems: [],
       statements: 1,

@@ -1,6 +1,6 @@
 /** The opening of a session, on its way through the chain: what it asks of the target's settings is decided. @module */
 import { createHash } from 'node:crypto'
-import type { SqlFacts } from '../facts.ts'
+import { noFacts, type SqlFacts } from '../facts.ts'
 import type { MaskPlan, Received, SqlOperation } from '../operation.ts'
 import type { EstablishedSession } from '../plugin.ts'
 import { uuid } from '../uuid.ts'
@@ -31,6 +31,7 @@ export class ConnectOperation implements SqlOperation {
     this.recordedText = written(([name, value]) => (secretName.test(name) ? '***' : value))
     this.mayHoldSecrets = this.recordedText !== this.text
     this.facts = {
+      ...noFacts,
       status: 'known',
       problems: [],
       statements: 1,

@@ -1,9 +1,10 @@
 /** From a text and its scope to a {@link Statement}: what it does, and how masks apply to it. @module */
 import type { Mask } from '../decision.ts'
 import { Denied } from '../errors.ts'
-import type { FunctionFact, RelationFact, SqlFacts } from '../facts.ts'
+import type { SqlFacts } from '../facts.ts'
 import type { Catalog, Relation } from './catalog.ts'
 import { type Collected, collect, type NamedQuery } from './collect.ts'
+import { factsOf, unparsedFacts } from './facts-of.ts'
 import { changesNothing, isHarmless } from './harmless.ts'
 import { type MaskedColumns, maskedColumns } from './masked-columns.ts'
 import { nameChangesOf } from './name-changes.ts'
@@ -25,7 +26,7 @@ export const maxCachedCharacters = 256 * 1024
 interface Known {
   readonly statements: Map<string, AnalysedStatement>
   readonly masked: WeakMap<readonly Mask[], MaskedColumns>
-  readonly views: Map<Relation, AnalysedStatement>
+  readonly views: Map<Relation, AnalysedStatement | 'being analysed'>
   characters: number
 }
 
@@ -78,7 +79,11 @@ export function analyser(options: {
   function view(relation: Relation, catalog: Catalog): AnalysedStatement | undefined {
     if (relation.definition === undefined) return undefined
     const { views } = knownOf(catalog)
-    const found = views.get(relation) ?? analyse(relation.definition, viewScope(catalog))
+    // Views that show each other can be made, but never read.
+    const known = views.get(relation)
+    if (known) return known === 'being analysed' ? undefined : known
+    views.set(relation, 'being analysed')
+    const found = analyse(relation.definition, viewScope(catalog))
     views.set(relation, found)
     return found
   }
@@ -276,6 +281,8 @@ function hidesSettings(collected: Collected, catalog: Catalog, context: Analyser
     const unseen = access.has('write') ? relation.functionsOnWrite : relation.functionsOnRead
     if (unseen.some(({ name }) => name === 'set_config')) return true
     if (!isView(relation)) return false
+    // Where a write ends up, rules decide: below it may be pg_settings.
+    if (access.has('write')) return true
     const view = context.view(relation, catalog)
     return !view || view.hidesSettings || view.settings.length > 0
   })
@@ -333,8 +340,11 @@ class AnalysedStatement implements Statement {
     this.parts = parts
     this.#made = made
     this.#context = context
-    this.facts = problem === undefined ? factsOf(parts) : unparsed(problem)
     const all = parts.map(({ collected }) => collected)
+    this.facts =
+      problem === undefined
+        ? factsOf(text, all, scope.catalog, (view) => context.view(view, scope.catalog)?.facts)
+        : unparsedFacts(text, problem)
     const effects = parts.map((part) => part.effects)
     const isUnknown = problem !== undefined
     this.changesSearchPath = isUnknown || effects.some((each) => each.changesSearchPath)
@@ -473,85 +483,4 @@ function leavesAsItWas(collected: Collected, catalog: Catalog, context: Analyser
         (!isView(relation) || context.view(relation, catalog)?.isReadOnly === true),
     )
   )
-}
-
-function unparsed(problem: string): SqlFacts {
-  return {
-    status: 'unparsed',
-    problems: [problem],
-    statements: 0,
-    commands: [],
-    relations: [],
-    columns: [],
-    functions: [],
-    settings: [],
-    has_where: false,
-  }
-}
-
-function factsOf(parts: readonly Part[]): SqlFacts {
-  const all = parts.map(({ collected }) => collected)
-  const run = all.flatMap(({ runs }) => runs.map(({ facts }) => facts))
-  const problems = sorted([
-    ...all.flatMap((each) => [...each.problems]),
-    ...run.flatMap((facts) => facts.problems),
-  ])
-  return {
-    status: problems.length === 0 ? 'known' : 'unresolved',
-    problems,
-    statements: parts.length,
-    commands: sorted([
-      ...all.flatMap((each) => [...each.commands]),
-      ...run.flatMap((facts) => facts.commands),
-    ]),
-    relations: relationFacts([
-      ...all.flatMap((each) => [...each.relations].map(relationFact)),
-      ...all.flatMap((each) => [...each.otherRelations.values()]),
-      ...run.flatMap((facts) => facts.relations),
-    ]),
-    columns: sorted([...all.flatMap((each) => [...each.columns]), ...run.flatMap((facts) => facts.columns)]),
-    functions: functionFacts([
-      ...all.flatMap((each) => [...each.functions]),
-      ...run.flatMap((facts) => facts.functions),
-    ]),
-    settings: sorted([
-      ...all.flatMap((each) => [...each.settings.keys()]),
-      ...run.flatMap((facts) => facts.settings),
-    ]),
-    has_where: all.every((each) => each.hasWhere) && run.every((facts) => facts.has_where),
-  }
-}
-
-function sorted(words: readonly string[]): readonly string[] {
-  return [...new Set(words)].sort()
-}
-
-function relationFact([{ schema, name, kind }, access]: readonly [
-  Relation,
-  ReadonlySet<'read' | 'write'>,
-]): RelationFact {
-  return { schema, name, kind, access: [...access].sort() }
-}
-
-function relationFacts(all: readonly RelationFact[]): readonly RelationFact[] {
-  const merged = new Map<string, RelationFact>()
-  for (const fact of all) {
-    const key = `${fact.schema}.${fact.name}`
-    const access = [...new Set([...(merged.get(key)?.access ?? []), ...fact.access])].sort()
-    merged.set(key, { ...fact, access })
-  }
-  return [...merged].sort(byKey).map(([, fact]) => fact)
-}
-
-function functionFacts(all: readonly FunctionFact[]): readonly FunctionFact[] {
-  const merged = new Map<string, FunctionFact>()
-  for (const { schema, name, volatility, language, security_definer } of all) {
-    const key = `${schema}.${name} ${volatility} ${language} ${security_definer}`
-    merged.set(key, { schema, name, volatility, language, security_definer })
-  }
-  return [...merged].sort(byKey).map(([, fact]) => fact)
-}
-
-function byKey([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }

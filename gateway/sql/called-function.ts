@@ -1,5 +1,7 @@
 /** What is known of a FunctionCall, which names a function by its number (PostgreSQL manual, 54.2.4). @module */
+
 import { Denied } from '../errors.ts'
+import { noFacts } from '../facts.ts'
 import type { Catalog, CatalogFunction } from './catalog.ts'
 import { changesNothing, isHarmless } from './harmless.ts'
 import { nothingMasked } from './sql-trace.ts'
@@ -17,6 +19,7 @@ export function calledFunction(oid: number, catalog: Catalog): Statement {
     recordedText: text,
     mayHoldSecrets: known === undefined || /passw|^dblink/i.test(known.name),
     facts: {
+      ...noFacts,
       status: known ? 'known' : 'unresolved',
       problems: known ? [] : ['the called function is not in the catalog'],
       statements: 1,

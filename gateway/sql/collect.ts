@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { RelationFact } from '../facts.ts'
-import type { Catalog, CatalogFunction, Relation } from './catalog.ts'
+import type { LockFact, RelationFact } from '../facts.ts'
+import type { Catalog, CatalogFunction, Relation, Type } from './catalog.ts'
 import { commandsOf, isStatement } from './commands.ts'
 import { child, constantText, isNode, kinded, type Node, names, nodes, text } from './node.ts'
 import type { Scope } from './scope.ts'
@@ -18,9 +18,18 @@ export interface Collected {
   /** Relations that it does not: created here, temporary, unknown. */
   readonly otherRelations: ReadonlyMap<string, RelationFact>
   readonly columns: ReadonlySet<string>
+  /** The same columns by what they are used for. */
+  readonly uses: Readonly<Record<Use, ReadonlySet<string>>>
   readonly functions: ReadonlySet<CatalogFunction>
   /** Settings changed, each with its value where that is one constant. */
   readonly settings: ReadonlyMap<string, string | undefined>
+  /** Of those, the ones that it sets, and the ones that it puts back to what the session began with. */
+  readonly sets: ReadonlySet<string>
+  readonly resets: ReadonlySet<string>
+  readonly roles: ReadonlySet<string>
+  readonly files: ReadonlySet<string>
+  readonly programs: ReadonlySet<string>
+  readonly locks: ReadonlyMap<string, LockFact>
   readonly problems: ReadonlySet<string>
   readonly hasUnknownName: boolean
   readonly hasWhere: boolean
@@ -53,9 +62,13 @@ export interface NamedQuery {
 
 export type Access = 'read' | 'write'
 
+/** What a column is used for; `output` and `filtered` are read as well. */
+export type Use = 'read' | 'filtered' | 'output' | 'written'
+
 /** A column as it is named, and what `*` would stand for there. */
 interface Reference {
   readonly fields: readonly string[]
+  readonly use: Use
   readonly from: ReadonlySet<Relation>
 }
 
@@ -65,6 +78,8 @@ interface Surroundings {
   readonly ctes: ReadonlySet<string>
   /** How a relation is used that is named without a rule of its own. */
   readonly access: readonly Access[]
+  /** What becomes of the columns named here. */
+  readonly use: Use
   /** What `*` stands for; complete once the FROM clause has been walked. */
   readonly from: Set<Relation>
 }
@@ -134,8 +149,20 @@ class Collector implements Collected {
   readonly relations = new Map<Relation, Set<Access>>()
   readonly otherRelations = new Map<string, RelationFact>()
   readonly columns = new Set<string>()
+  readonly uses = {
+    read: new Set<string>(),
+    filtered: new Set<string>(),
+    output: new Set<string>(),
+    written: new Set<string>(),
+  }
   readonly functions = new Set<CatalogFunction>()
   readonly settings = new Map<string, string | undefined>()
+  readonly sets = new Set<string>()
+  readonly resets = new Set<string>()
+  readonly roles = new Set<string>()
+  readonly files = new Set<string>()
+  readonly programs = new Set<string>()
+  readonly locks = new Map<string, LockFact>()
   readonly problems = new Set<string>()
   readonly resolutions = new Map<Node, Resolution>()
   readonly runs: Statement[] = []
@@ -163,7 +190,8 @@ class Collector implements Collected {
   #hasUnnamedColumns = false
   readonly #references: Reference[] = []
   /** `(x).name`: a column of whichever composite x is, or a function of one argument. */
-  readonly #attributes: string[] = []
+  readonly #attributes: [name: string, use: Use][] = []
+  #columnIndex: ReadonlyMap<string, readonly Relation[]> | undefined
   /** Functions that the catalog does not have: with one argument, the name may be a column's. */
   readonly #unknownFunctions = new Map<string, number>()
 
@@ -179,7 +207,7 @@ class Collector implements Collected {
         'the session reads string constants or characters in another way than the gateway does',
       )
     }
-    this.#visit(statement, { ctes: new Set(), access: ['read'], from: new Set() })
+    this.#visit(statement, { ctes: new Set(), access: ['read'], use: 'output', from: new Set() })
     this.#settleColumns()
     this.#settleFunctions()
     if (
@@ -206,7 +234,8 @@ class Collector implements Collected {
 
   #children(body: Node, around: Surroundings, ...without: readonly string[]): void {
     for (const [key, value] of Object.entries(body)) {
-      if (typeof value === 'object' && !without.includes(key)) this.#visit(value, around)
+      if (typeof value !== 'object' || without.includes(key)) continue
+      this.#visit(value, deciding.has(key) ? using(around, 'filtered') : around)
     }
   }
 
@@ -215,7 +244,8 @@ class Collector implements Collected {
     else this.#expression(kind, body, around)
   }
 
-  #statement(kind: string, body: Node, around: Surroundings): void {
+  #statement(kind: string, body: Node, outside: Surroundings): void {
+    const around = keepingResult.has(kind) ? outside : using(outside, 'read')
     for (const command of commandsOf(kind, body)) this.commands.add(command)
     if (secretStatements.has(kind)) this.hasSecrets = true
     switch (kind) {
@@ -238,6 +268,8 @@ class Collector implements Collected {
       case 'AlterDatabaseSetStmt':
       case 'AlterSystemStmt':
         this.#set(child(body, 'setstmt'), around)
+        // What others begin with is changed, not put back.
+        for (const name of this.resets) this.sets.add(name)
         return
       case 'TransactionStmt':
         this.#setTransaction('TRANSACTION', nodes(body.options))
@@ -306,6 +338,15 @@ class Collector implements Collected {
         if (nodes(body.schemaElts).length > 0) this.problems.add('it creates objects in a new schema')
         this.#children(body, writing(around))
         return
+      case 'LoadStmt':
+        this.files.add(text(body.filename))
+        return
+      case 'LockStmt':
+        this.#children(body, writing(around))
+        for (const relation of this.relations.keys()) {
+          this.#lock(relation, tableLocks[Number(body.mode) - 1] ?? 'access exclusive')
+        }
+        return
       case 'DropStmt':
         this.#objects(text(body.removeType), body.objects, body.missing_ok === true)
         return
@@ -324,7 +365,7 @@ class Collector implements Collected {
         this.#mention(body, around)
         return
       case 'ColumnRef':
-        this.#references.push({ fields: fieldsOf(body.fields), from: around.from })
+        this.#references.push({ fields: fieldsOf(body.fields), use: around.use, from: around.from })
         return
       case 'FuncCall':
         this.#call(names(body.funcname), body)
@@ -361,7 +402,8 @@ class Collector implements Collected {
         return
       case 'IndexElem':
       case 'StatsElem':
-        if (body.name) this.#references.push({ fields: [text(body.name)], from: around.from })
+        if (body.name)
+          this.#references.push({ fields: [text(body.name)], use: around.use, from: around.from })
         this.#children(body, around)
         return
       case 'RangeFunction':
@@ -396,7 +438,7 @@ class Collector implements Collected {
         return
       case 'A_Indirection':
         for (const name of names(body.indirection)) {
-          this.#attributes.push(name)
+          this.#attributes.push([name, around.use])
           this.#userFunctions(name)
         }
         this.#children(body, around)
@@ -421,12 +463,29 @@ class Collector implements Collected {
   // ── Statements ────────────────────────────────────────────────────────────────────────────────────
 
   #select(body: Node, around: Surroundings): void {
-    if (nodes(body.lockingClause).length > 0) this.hasLocks = true
     if (isNode(body.intoClause)) this.#into(body.intoClause)
-    const inside: Surroundings = { ...this.#with(body, reading(around)), from: new Set() }
+    const shown = isNode(body.intoClause) ? using(around, 'read') : around
+    const inside: Surroundings = { ...this.#with(body, reading(shown)), from: new Set() }
     this.#visit(body.fromClause, inside)
+    this.#lockRows(nodes(body.lockingClause), inside.from)
     // What a locking clause names are aliases, not relations.
     this.#children(body, inside, 'withClause', 'intoClause', 'lockingClause', 'fromClause')
+  }
+
+  /** Without a list everything in FROM is locked, also what a subquery there reads. */
+  #lockRows(clauses: readonly Node[], from: ReadonlySet<Relation>): void {
+    for (const { LockingClause } of clauses) {
+      if (!isNode(LockingClause)) continue
+      this.hasLocks = true
+      const mode = rowLocks[text(LockingClause.strength)] ?? 'for update'
+      const named = nodes(LockingClause.lockedRels).map((node) => text(child(node, 'RangeVar').relname))
+      const locked = named.length > 0 ? named.flatMap((name) => [...(this.#aliases.get(name) ?? [])]) : from
+      for (const relation of locked) this.#lock(relation, mode)
+    }
+  }
+
+  #lock({ schema, name }: Relation, mode: string): void {
+    this.locks.set(`${schema}.${name} ${mode}`, { schema, name, mode })
   }
 
   /** INSERT, UPDATE, DELETE, MERGE. How many rows they report tells of what they find, so they read. */
@@ -435,7 +494,8 @@ class Collector implements Collected {
     const reads =
       kind !== 'InsertStmt' || body.returningClause !== undefined || body.onConflictClause !== undefined
     const relations = this.#target(target, reads ? ['read', 'write'] : ['write'])
-    const inside: Surroundings = { ...this.#with(body, reading(around)), from: new Set(relations) }
+    const shown: Surroundings = { ...this.#with(body, reading(around)), from: new Set(relations) }
+    const inside = using(shown, 'read')
     for (const name of [
       'excluded',
       'old',
@@ -447,13 +507,13 @@ class Collector implements Collected {
 
     if (kind === 'UpdateStmt' || kind === 'DeleteStmt') this.#where(body.whereClause)
     if (kind === 'MergeStmt') this.#where(body.joinCondition)
-    if (kind === 'InsertStmt' && !body.cols && body.selectStmt) this.#columnsOf(relations, '*')
+    if (kind === 'InsertStmt' && !body.cols && body.selectStmt) this.#columnsOf(relations, '*', 'written')
     const infer = child(child(body, 'onConflictClause'), 'infer')
     // The catalog does not know which columns a constraint of this name has.
-    if (infer.conname !== undefined) this.#columnsOf(relations, '*')
+    if (infer.conname !== undefined) this.#columnsOf(relations, '*', 'filtered')
     for (const { MergeWhenClause } of nodes(body.mergeWhenClauses)) {
       if (isNode(MergeWhenClause) && MergeWhenClause.values && !MergeWhenClause.targetList)
-        this.#columnsOf(relations, '*')
+        this.#columnsOf(relations, '*', 'written')
     }
     for (const { ResTarget } of [
       ...nodes(body.cols),
@@ -461,54 +521,71 @@ class Collector implements Collected {
       ...nodes(child(body, 'onConflictClause').targetList),
       ...nodes(body.mergeWhenClauses).flatMap((clause) => nodes(child(clause, 'MergeWhenClause').targetList)),
     ]) {
-      if (isNode(ResTarget)) this.#columnsOf(relations, text(ResTarget.name))
+      if (isNode(ResTarget)) this.#columnsOf(relations, text(ResTarget.name), 'written')
     }
 
     const source = child(child(body, 'selectStmt'), 'SelectStmt')
     if (source.valuesLists) {
       // INSERT … VALUES reads nothing, though the grammar calls its rows a SELECT.
       this.#children(source, this.#with(source, inside), 'withClause')
-      this.#children(body, inside, 'relation', 'withClause', 'selectStmt')
+      this.#children(body, inside, 'relation', 'withClause', 'selectStmt', ...shownClauses)
     } else {
-      this.#children(body, inside, 'relation', 'withClause')
+      this.#children(body, inside, 'relation', 'withClause', ...shownClauses)
     }
+    for (const clause of shownClauses) this.#visit(body[clause], shown)
   }
 
   #copy(body: Node, around: Surroundings): void {
     const isFrom = body.is_from === true
     if (isFrom && !body.is_program && body.filename === undefined) this.copyIn = true
+    if (typeof body.filename === 'string') (body.is_program ? this.programs : this.files).add(body.filename)
     if (isNode(body.relation)) {
       const relations = this.#target(body.relation, [isFrom ? 'write' : 'read'])
       const listed = names(body.attlist)
-      for (const name of listed.length > 0 ? listed : ['*']) this.#columnsOf(relations, name)
+      const use = isFrom ? 'written' : 'output'
+      for (const name of listed.length > 0 ? listed : ['*']) this.#columnsOf(relations, name, use)
     }
     this.#children(body, reading(around), 'relation', 'attlist')
   }
 
   #set(body: Node, around: Surroundings): void {
     const args = nodes(body.args)
-    if (body.kind === 'VAR_RESET_ALL') this.settings.set('*', undefined)
+    const name = text(body.name).toLowerCase()
+    if (body.kind === 'VAR_RESET_ALL') this.#reset('*')
     else if (body.kind === 'VAR_SET_MULTI') this.#setTransaction(text(body.name), args)
+    else if (body.kind === 'VAR_RESET' || body.kind === 'VAR_SET_DEFAULT') this.#reset(name)
     else {
-      const value = args.length === 1 ? constantText(args[0]) : undefined
-      this.settings.set(text(body.name).toLowerCase(), value)
+      this.#setting(name, args.length === 1 ? constantText(args[0]) : undefined)
       // ALTER ROLE … SET and the like come here too; nothing in a name says whether its value is secret.
-      if (/passw/i.test(text(body.name))) this.hasSecrets = true
+      if (/passw/i.test(name)) this.hasSecrets = true
     }
     this.#children(body, around)
   }
 
+  #reset(name: string): void {
+    this.resets.add(name)
+    this.settings.set(name, undefined)
+  }
+
+  /** One statement may set the same twice, in whatever order: then no value is known. */
+  #setting(name: string, value: string | undefined): void {
+    const isOther = this.settings.has(name) && this.settings.get(name) !== value
+    this.settings.set(name, isOther ? undefined : value)
+    this.sets.add(name)
+    if (name === 'role' || name === 'session_authorization') this.roles.add(value ?? '*')
+  }
+
   #setTransaction(what: string, args: readonly Node[]): void {
-    if (what === 'TRANSACTION SNAPSHOT') this.settings.set('transaction_snapshot', undefined)
+    if (what === 'TRANSACTION SNAPSHOT') this.#setting('transaction_snapshot', undefined)
     const prefix = what === 'SESSION CHARACTERISTICS' ? 'default_' : ''
     for (const { DefElem } of args) {
-      if (isNode(DefElem)) this.settings.set(prefix + text(DefElem.defname), modeText(DefElem.arg))
+      if (isNode(DefElem)) this.#setting(prefix + text(DefElem.defname), modeText(DefElem.arg))
     }
   }
 
   #discard(body: Node): void {
     if (body.target !== 'DISCARD_ALL') return
-    this.settings.set('*', undefined)
+    this.#reset('*')
     this.forgets.push({ kind: 'prepared', name: undefined }, { kind: 'cursor', name: undefined })
   }
 
@@ -707,7 +784,8 @@ class Collector implements Collected {
     const inside = { ...around, from: new Set<Relation>() }
     if (using.length > 0 || body.isNatural) this.#operator(['='])
     for (const name of body.isNatural ? ['*'] : using) {
-      this.#references.push({ fields: [name], from: inside.from })
+      this.#references.push({ fields: [name], use: 'filtered', from: inside.from })
+      this.#references.push({ fields: [name], use: around.use, from: inside.from })
     }
     this.#alias(body)
     this.#children(body, inside, 'usingClause')
@@ -715,47 +793,84 @@ class Collector implements Collected {
     const alias = child(body, 'alias')
     if (alias.aliasname) this.#addAlias(text(alias.aliasname), [...inside.from])
     // Which columns the new names stand for depends on what the join merges.
-    if (alias.colnames) this.#columnsOf(inside.from, '*')
+    if (alias.colnames) this.#columnsOf(inside.from, '*', 'output', 'filtered')
   }
 
-  #columnsOf(relations: Iterable<Relation>, name: string): void {
-    for (const { schema, name: relation } of relations) this.columns.add(`${schema}.${relation}.${name}`)
-  }
-
-  /** Once all aliases are known: what each column reference may read. */
-  #settleColumns(): void {
-    for (const name of this.#attributes) this.#columnsOf(this.#having(this.relations.keys(), name), name)
-    for (const { fields, from } of this.#references) {
-      const name = fields.at(-1) ?? ''
-      const qualifier = fields.at(-2)
-      const qualified = qualifier === undefined ? undefined : this.#aliases.get(qualifier)
-      if (name === '*') {
-        // The columns of a subquery are counted where it names them.
-        this.#columnsOf(qualified ?? (qualifier === undefined ? from : []), '*')
-        continue
-      }
-      const having = this.#having(qualified ?? this.relations.keys(), name)
-      this.#columnsOf(having, name)
-      for (const relation of qualified ?? this.relations.keys()) {
-        for (const column of this.#renamed.get(name)?.get(relation) ?? []) this.#columnsOf([relation], column)
-      }
-      if (systemColumns.has(name)) this.#columnsOf(qualified ?? this.relations.keys(), name)
-      if (having.length > 0 || systemColumns.has(name)) continue
-      const wholeRow = qualifier === undefined ? this.#aliases.get(name) : undefined
-      if (wholeRow) this.#columnsOf(wholeRow, '*')
-      // `c.f` calls the function f with the row c.
-      else if (qualifier !== undefined && this.#userFunctions(name)) this.#columnsOf(qualified ?? [], '*')
-      // Rows of rules and triggers.
-      else if (qualifier === 'old' || qualifier === 'new') continue
-      else if (!this.#hasUnnamedColumns && !this.#madeColumns.has(name)) {
-        this.problems.add(`column "${name}" is unknown`)
-        this.hasUnknownName = true
+  #columnsOf(relations: Iterable<Relation>, name: string, ...uses: readonly Use[]): void {
+    for (const { schema, name: relation } of relations) {
+      const column = `${schema}.${relation}.${name}`
+      this.columns.add(column)
+      for (const use of uses) {
+        this.uses[use].add(column)
+        if (use !== 'written') this.uses.read.add(column)
       }
     }
   }
 
-  #having(relations: Iterable<Relation>, name: string): readonly Relation[] {
-    return [...relations].filter(({ columns }) => columns.has(name))
+  /** Once all aliases are known: what each column reference may read. */
+  #settleColumns(): void {
+    for (const [name, use] of this.#attributes) this.#columnsOf(this.#having(name), name, use)
+    const settled = new Set<string>()
+    for (const reference of this.#references) {
+      const { fields, use } = reference
+      // The same name means the same everywhere in the statement; only a star depends on where it stands.
+      const key = `${use} ${fields.join('\0')}`
+      if (fields.at(-1) !== '*' && settled.has(key)) continue
+      settled.add(key)
+      this.#settleColumn(reference)
+    }
+  }
+
+  #settleColumn({ fields, use, from }: Reference): void {
+    const name = fields.at(-1) ?? ''
+    const qualifier = fields.at(-2)
+    const qualified = qualifier === undefined ? undefined : this.#aliases.get(qualifier)
+    if (name === '*') {
+      // The columns of a subquery are counted where it names them.
+      this.#columnsOf(qualified ?? (qualifier === undefined ? from : []), '*', use)
+      return
+    }
+    const having = this.#having(name, qualified)
+    this.#columnsOf(having, name, use)
+    for (const [relation, columns] of this.#renamed.get(name) ?? []) {
+      if (qualified && !qualified.has(relation)) continue
+      for (const column of columns) this.#columnsOf([relation], column, use)
+    }
+    if (systemColumns.has(name)) this.#columnsOf(qualified ?? this.relations.keys(), name, use)
+    if (having.length > 0 || systemColumns.has(name)) return
+    const wholeRow = qualifier === undefined ? this.#aliases.get(name) : undefined
+    if (wholeRow) this.#columnsOf(wholeRow, '*', use)
+    // `c.f` calls the function f with the row c.
+    else if (qualifier !== undefined && this.#userFunctions(name)) this.#columnsOf(qualified ?? [], '*', use)
+    // Rows of rules and triggers.
+    else if (qualifier === 'old' || qualifier === 'new') return
+    else if (!this.#hasUnnamedColumns && !this.#madeColumns.has(name)) {
+      this.problems.add(`column "${name}" is unknown`)
+      this.hasUnknownName = true
+    }
+  }
+
+  /** Relations, of all that were named or of these, with a column of this name. */
+  #having(name: string, among?: ReadonlySet<Relation>): readonly Relation[] {
+    if (among || this.relations.size < manyRelations) {
+      return [...(among ?? this.relations.keys())].filter(({ columns }) => columns.has(name))
+    }
+    return this.#byColumn().get(name) ?? []
+  }
+
+  /** Every relation by its columns: with many of both, looking at each for each takes too long. */
+  #byColumn(): ReadonlyMap<string, readonly Relation[]> {
+    if (this.#columnIndex) return this.#columnIndex
+    const index = new Map<string, Relation[]>()
+    for (const relation of this.relations.keys()) {
+      for (const column of relation.columns.keys()) {
+        const known = index.get(column)
+        if (known) known.push(relation)
+        else index.set(column, [relation])
+      }
+    }
+    this.#columnIndex = index
+    return index
   }
 
   // ── Functions, operators, types ───────────────────────────────────────────────────────────────────
@@ -782,7 +897,7 @@ class Collector implements Collected {
 
   #setConfig(args: readonly Node[]): void {
     const name = constantText(args[0])
-    this.settings.set(name?.toLowerCase() ?? '*', constantText(args[1]))
+    this.#setting(name?.toLowerCase() ?? '*', constantText(args[1]))
   }
 
   /** `f(x)` may also be a cast to type f, or column f of the row x. */
@@ -791,8 +906,8 @@ class Collector implements Collected {
       const name = qualified.split('.')
       const last = name.at(-1) ?? ''
       const types = count === 1 ? this.#visible(this.#catalog.types(last), name) : []
-      for (const type of types) for (const each of type.functions) this.functions.add(each)
-      if (count === 1) this.#columnsOf(this.#having(this.relations.keys(), last), last)
+      for (const type of types) this.#checks(type)
+      if (count === 1) this.#columnsOf(this.#having(last), last, 'output', 'filtered')
       if (types.length > 0) continue
       this.problems.add(`function "${qualified}" is unknown`)
       this.hasUnknownName = true
@@ -826,11 +941,19 @@ class Collector implements Collected {
     }
   }
 
+  /** What a cast may run. With what arguments nobody sees here. */
+  #checks({ functions }: Type): void {
+    for (const each of functions) {
+      this.functions.add(each)
+      if (each.name === 'set_config') this.#setting('*', undefined)
+    }
+  }
+
   #type(name: readonly string[], body: Node): void {
     const last = name.at(-1) ?? ''
     if (body.pct_type || serials.has(last)) return
     const found = this.#visible(this.#catalog.types(last), name)
-    for (const type of found) for (const each of type.functions) this.functions.add(each)
+    for (const type of found) this.#checks(type)
     if (found.length > 0) return
     this.problems.add(`type "${name.join('.')}" is unknown`)
     this.hasUnknownName = true
@@ -857,6 +980,42 @@ class Collector implements Collected {
 function modeText(value: unknown): string | undefined {
   const { ival } = isNode(value) ? child(value, 'A_Const') : {}
   return isNode(ival) ? (ival.ival === 1 ? 'on' : 'off') : constantText(value)
+}
+
+/** Clauses that decide which rows come, in which groups and order. */
+const deciding = new Set([
+  ...['whereClause', 'quals', 'joinCondition', 'condition', 'havingClause', 'groupClause', 'distinctClause'],
+  ...['sortClause', 'windowClause', 'limitOffset', 'limitCount', 'agg_filter', 'agg_order', 'over', 'infer'],
+])
+
+/** Clauses of a change whose columns may come out of it; the others are for what is written. */
+const shownClauses = ['returningClause', 'fromClause', 'usingClause', 'sourceRelation']
+
+/** Statements that hand on the result of what is in them; others keep it, in a table, a view, a setting. */
+const keepingResult = new Set([
+  ...['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'CopyStmt', 'ExplainStmt'],
+  ...['PrepareStmt', 'ExecuteStmt', 'DeclareCursorStmt', 'ReturnStmt', 'CallStmt'],
+])
+
+/** LOCK's modes in the order of their numbers (`lockdefs.h`). */
+const tableLocks = [
+  ...['access share', 'row share', 'row exclusive', 'share update exclusive', 'share'],
+  ...['share row exclusive', 'exclusive', 'access exclusive'],
+]
+
+const rowLocks: Readonly<Record<string, string>> = {
+  LCS_FORKEYSHARE: 'for key share',
+  LCS_FORSHARE: 'for share',
+  LCS_FORNOKEYUPDATE: 'for no key update',
+  LCS_FORUPDATE: 'for update',
+}
+
+/** From here on relations are found by an index of their columns. */
+const manyRelations = 16
+
+/** What decides something, decides it wherever it stands. */
+function using(around: Surroundings, use: Use): Surroundings {
+  return around.use === 'filtered' || around.use === use ? around : { ...around, use }
 }
 
 function reading(around: Surroundings): Surroundings {

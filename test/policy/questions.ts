@@ -1,5 +1,11 @@
 import type { Approval } from '../../gateway/decision.ts'
-import type { FunctionFact, HttpFacts, RelationFact, SqlFacts } from '../../gateway/facts.ts'
+import {
+  type FunctionFact,
+  type HttpFacts,
+  noFacts,
+  type RelationFact,
+  type SqlFacts,
+} from '../../gateway/facts.ts'
 import type { HttpOperation, SqlOperation } from '../../gateway/operation.ts'
 import type { EstablishedSession, Principal, TargetInfo } from '../../gateway/plugin.ts'
 import type { Question } from '../../gateway/policy/input.ts'
@@ -28,6 +34,7 @@ export function sqlOperation(facts: Partial<SqlFacts>, operation: Partial<SqlOpe
     mayHoldSecrets: false,
     parameters: [],
     facts: {
+      ...noFacts,
       status: 'known',
       problems: [],
       statements: 1,

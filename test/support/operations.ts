@@ -1,4 +1,5 @@
 /** Sessions, operations and results for tests that need no door: everything can be overridden. @module */
+import { noFacts } from '../../gateway/facts.ts'
 import type { HttpOperation, MaskPlan, Part, Received, SqlOperation } from '../../gateway/operation.ts'
 import type { EstablishedSession, Principal } from '../../gateway/plugin.ts'
 import { uuid } from '../../gateway/uuid.ts'
@@ -42,6 +43,7 @@ export function sqlOperation(overrides: Partial<SqlOperation> = {}): SqlOperatio
     mayHoldSecrets: false,
     parameters: [],
     facts: {
+      ...noFacts,
       status: 'known',
       problems: [],
       statements: 1,

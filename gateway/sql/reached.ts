@@ -1,0 +1,76 @@
+/** What a statement reaches without naming it: below views, in partitions and heirs, through triggers. @module */
+import type { FunctionFact, RelationFact, SqlFacts } from '../facts.ts'
+import type { Catalog, Relation } from './catalog.ts'
+import type { Access, Collected } from './collect.ts'
+
+export interface Reached {
+  readonly relations: readonly RelationFact[]
+  readonly functions: readonly FunctionFact[]
+  /** As `schema.relation`. */
+  readonly rules: readonly string[]
+}
+
+/** Of more relations than these only their schemas are told: facts must stay small enough to decide by. */
+const maxReached = 100
+
+const nothing: Reached = { relations: [], functions: [], rules: [] }
+
+/** @param viewFacts facts of a view's query; `undefined` when it has none that could be analysed */
+export function reachedBy(
+  { relations }: Pick<Collected, 'relations'>,
+  catalog: Catalog,
+  viewFacts: (view: Relation) => SqlFacts | undefined,
+): Reached {
+  if ([...relations].every(([relation, access]) => isPlain(relation, access))) return nothing
+  const found = new Map<Relation, Set<Access>>()
+  const facts: RelationFact[] = []
+  const functions: FunctionFact[] = []
+  const rules = new Set<string>()
+  for (const [relation, access] of relations) for (const one of access) visit(relation, one)
+  for (const [relation, access] of found) {
+    const named = relations.get(relation)
+    if (named && [...access].every((one) => named.has(one))) continue
+    const { schema, name, kind } = relation
+    facts.push({ schema, name, kind, access: [...access].sort() })
+  }
+  return { relations: facts.length > maxReached ? schemasOf(facts) : facts, functions, rules: [...rules] }
+
+  function visit(relation: Relation, access: Access): void {
+    const known = found.get(relation) ?? new Set()
+    if (known.has(access)) return
+    found.set(relation, known.add(access))
+    functions.push(...relation.functionsOnRead, ...(access === 'write' ? relation.functionsOnWrite : []))
+    if (relation.hasRules) rules.add(`${relation.schema}.${relation.name}`)
+    for (const oid of relation.children) {
+      const child = catalog.relationByOid(oid)
+      if (child) visit(child, access)
+    }
+    if (isQuery(relation, access)) visitQuery(relation, access)
+  }
+
+  function visitQuery(view: Relation, access: Access): void {
+    const query = viewFacts(view)
+    if (!query) return
+    functions.push(...query.functions, ...query.hidden_functions)
+    for (const rule of query.rules) rules.add(rule)
+    // What is written to a view is written to what it shows.
+    const through =
+      access === 'write' && view.kind === 'view' ? (['read', 'write'] as const) : (['read'] as const)
+    for (const fact of [...query.relations, ...query.reached]) facts.push({ ...fact, access: through })
+  }
+}
+
+function isPlain(relation: Relation, access: ReadonlySet<Access>): boolean {
+  const { children, functionsOnRead, functionsOnWrite, hasRules } = relation
+  const isQuiet = functionsOnRead.length === 0 && (!access.has('write') || functionsOnWrite.length === 0)
+  return isQuiet && children.length === 0 && !hasRules && !isQuery(relation, 'write')
+}
+
+/** A materialized view is read as it is; refreshing it, a write, runs its query. */
+function isQuery({ kind, isBuiltin }: Relation, access: Access): boolean {
+  return !isBuiltin && (kind === 'view' || (kind === 'materialized view' && access === 'write'))
+}
+
+function schemasOf(facts: readonly RelationFact[]): readonly RelationFact[] {
+  return facts.map(({ schema, access }) => ({ schema, name: '*', kind: 'unknown', access }))
+}
