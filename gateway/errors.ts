@@ -105,6 +105,13 @@ export const denials = {
     title: 'Target lost',
     hint: 'Connect again. Whether the last operation ran is not known: look before you repeat it.',
   },
+  idle: { sqlstate: '57P05', status: 408, title: 'Silent for too long', hint: 'Connect again.' },
+  idle_in_transaction: {
+    sqlstate: '25P03',
+    status: 408,
+    title: 'Silent in a transaction for too long',
+    hint: 'Connect again, and begin transactions when their statements are ready to be sent.',
+  },
   target_full: {
     sqlstate: '53300',
     status: 503,

@@ -89,7 +89,7 @@ async function tryHost(attempt: Attempt): Promise<Upstream | Failure> {
     deadline.throwIfAborted()
     hasConnected = true
     upstream.authenticatedBy = await logIn(upstream, target, parameters)
-    if (await hasAttributes(upstream, wanted)) {
+    if (await hasAttributes(upstream, wanted, parameters)) {
       deadline.throwIfAborted()
       return upstream
     }

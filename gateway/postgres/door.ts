@@ -234,6 +234,7 @@ export class Door {
       measures,
       startPath,
       messageLimit: this.#services.messageLimit,
+      limits: target.limits,
       observe: (ended) => this.#services.observe(target.name, ended),
       cancelUpstream: () => upstream.cancel(AbortSignal.timeout(target.limits.connect)),
     })

@@ -1,13 +1,13 @@
 /** From a proven agent to a connection at the target: the opening is decided, recorded, and held to what policy wants. @module */
 import { run, type Target } from '../chain.ts'
-import type { Permit } from '../decision.ts'
+import { type Permit, smaller } from '../decision.ts'
 import { Denied } from '../errors.ts'
 import type { Network } from '../network.ts'
 import type { Notice } from '../operation.ts'
 import type { EstablishedSession, Plugin } from '../plugin.ts'
 import { ConnectOperation } from './connect-operation.ts'
 import { connectUpstream } from './connect-upstream.ts'
-import { type PostgresTarget, sessionParameters } from './postgres-target.ts'
+import type { PostgresTarget } from './postgres-target.ts'
 import { ask } from './session-attributes.ts'
 import { MeasuresInForce } from './session-measures.ts'
 import type { StartPath } from './session-scope.ts'
@@ -60,9 +60,11 @@ async function connect(asked: StartupSettings, permit: Permit, opening: Opening)
       hint: 'Connect without the startup parameter "replication".',
     })
   }
-  const measures = new MeasuresInForce(permit.session)
-  const settings = measures.settings(sessionParameters(target, asked.settings))
-  const timeout = shorter(sessionParameters(target, new Map()).get(timeoutName), settings.get(timeoutName))
+  // The configuration's limit is kept like one of policy.
+  const statement_timeout = smaller(permit.session?.statement_timeout, target.limits.statement)
+  const measures = new MeasuresInForce({ ...permit.session, ...(statement_timeout && { statement_timeout }) })
+  const settings = measures.settings(asked.settings)
+  const timeout = shorter(asked.settings.get(timeoutName), settings.get(timeoutName))
   if (timeout !== undefined) settings.set(timeoutName, timeout)
   if (asked.application !== undefined) settings.set('application_name', asked.application)
   settings.set('client_encoding', 'UTF8')
@@ -92,7 +94,7 @@ async function connect(asked: StartupSettings, permit: Permit, opening: Opening)
 
 const timeoutName = 'statement_timeout'
 
-/** Of what the configuration and what the policy, or the agent, asks for. */
+/** Of what the agent asks for, and what it may have at most. */
 function shorter(a: string | undefined, b: string | undefined): string | undefined {
   if (a === undefined || b === undefined) return a ?? b
   return Number(a) > 0 && Number(a) < Number(b) ? a : b

@@ -55,23 +55,3 @@ export interface TargetLimits {
   /** Agents at the target at a time, for each process of the gateway. */
   readonly sessions?: number | undefined
 }
-
-/**
- * The startup parameters of an agent's session: what the agent asked for, and the limits that the target
- * itself keeps (PostgreSQL manual, 20.11.1).
- */
-export function sessionParameters(
-  { limits }: PostgresTarget,
-  asked: ReadonlyMap<string, string>,
-): Map<string, string> {
-  const parameters = new Map(asked)
-  const kept = {
-    statement_timeout: limits.statement,
-    idle_session_timeout: limits.idle,
-    idle_in_transaction_session_timeout: limits.idleInTransaction,
-  }
-  for (const [name, milliseconds] of Object.entries(kept)) {
-    if (milliseconds !== undefined) parameters.set(name, String(milliseconds))
-  }
-  return parameters
-}

@@ -9,18 +9,22 @@ import { query } from './frontend.ts'
 import type { TargetSessionAttrs } from './postgres-target.ts'
 import type { Upstream } from './upstream.ts'
 
-/** @throws Error when the server does not tell */
+/**
+ * @param parameters what the session was opened with
+ * @throws Error when the server does not tell
+ */
 export async function hasAttributes(
   upstream: Upstream,
   wanted: Exclude<TargetSessionAttrs, 'prefer-standby'>,
+  parameters: ReadonlyMap<string, string>,
 ): Promise<boolean> {
   switch (wanted) {
     case 'any':
       return true
     case 'read-write':
-      return !(await isReadOnly(upstream))
+      return !(await isReadOnly(upstream, parameters))
     case 'read-only':
-      return await isReadOnly(upstream)
+      return await isReadOnly(upstream, parameters)
     case 'primary':
       return !(await isStandby(upstream))
     case 'standby':
@@ -29,7 +33,9 @@ export async function hasAttributes(
 }
 
 /** Since PostgreSQL 14 both are told at login; older servers and some poolers have to be asked. */
-async function isReadOnly(upstream: Upstream): Promise<boolean> {
+async function isReadOnly(upstream: Upstream, parameters: ReadonlyMap<string, string>): Promise<boolean> {
+  // A session that was itself asked to be read-only says nothing of the server's own default.
+  if (parameters.has('default_transaction_read_only')) return await isStandby(upstream)
   const standby = upstream.parameters.get('in_hot_standby')
   const readOnly = upstream.parameters.get('default_transaction_read_only')
   if (standby !== undefined && readOnly !== undefined) return standby === 'on' || readOnly === 'on'

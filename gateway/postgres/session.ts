@@ -64,9 +64,11 @@ import {
   readParse,
   readQuery,
 } from './frontend.ts'
+import { IdleLimit } from './idle-limit.ts'
 import type { Change, Portal, Prepared } from './names.ts'
 import { Outbox } from './outbox.ts'
 import type { MeasuresInForce } from './session-measures.ts'
+import type { TargetLimits } from './postgres-target.ts'
 import { type Analysis, SessionScope, type StartPath } from './session-scope.ts'
 import { StatementOperation } from './statement-operation.ts'
 import type { Upstream } from './upstream.ts'
@@ -83,6 +85,8 @@ export interface SessionServices {
   readonly startPath?: StartPath | undefined
   /** Bytes of the largest message that is collected. */
   readonly messageLimit?: number | undefined
+  /** How long the agent may be silent. */
+  readonly limits: Pick<TargetLimits, 'idle' | 'idleInTransaction'>
   /** Hears of every operation's end. */
   observe(ended: OperationEnd): void
   /** Asks the target to cancel what this session runs. */
@@ -146,6 +150,7 @@ export class PostgresSession {
   /** The last RowDescription: a prepared statement is described the same way again and again. */
   #described: { readonly frame: Uint8Array; readonly columns: readonly Column[] } | undefined
   #expiry: ReturnType<typeof setTimeout> | undefined
+  readonly #idleLimit: IdleLimit
   /** The target has said goodbye itself. */
   #isOver = false
   #isTerminated = false
@@ -164,6 +169,7 @@ export class PostgresSession {
     this.#frames = new FrameReader(services.messageLimit)
     this.#outbox = new Outbox(agent)
     this.#scope = new SessionScope(services.analysis, upstream.parameters, services.startPath)
+    this.#idleLimit = new IdleLimit(services.limits, (denied) => void this.terminate(denied))
     this.#idle.resolve()
   }
 
@@ -184,6 +190,7 @@ export class PostgresSession {
       await this.#fatal(error)
     } finally {
       clearTimeout(this.#expiry)
+      this.#idleLimit.listening(false)
       this.#agent.end()
       this.#upstream.destroy()
       await this.#windDown(writing)
@@ -241,7 +248,9 @@ export class PostgresSession {
         continue
       }
       await this.#upstream.outbox.flush()
+      this.#idleLimit.listening(true)
       const chunk = await this.#agent.read()
+      this.#idleLimit.listening(false)
       if (!chunk) return
       this.#frames.push(chunk)
     }
@@ -786,7 +795,9 @@ export class PostgresSession {
       if (!exchange) {
         this.#idle.resolve()
         if (this.#isClosing) return
+        this.#idleLimit.resting(true, this.#transaction)
         await this.#passOnUntil(arrived)
+        this.#idleLimit.resting(false, this.#transaction)
         continue
       }
       this.#current = exchange

@@ -2,8 +2,10 @@
 import { connect } from 'node:net'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { inWords } from '../../gateway/commands/in-words.ts'
+import { connectUpstream } from '../../gateway/postgres/connect-upstream.ts'
 import { query } from '../../gateway/postgres/frontend.ts'
 import type { PostgresTarget, TargetSessionAttrs } from '../../gateway/postgres/postgres-target.ts'
+import { nodeNetwork } from '../../gateway/runtime/node-network.ts'
 import { freePort } from '../support/free-port.ts'
 import { type FakeTarget, startFakeTarget } from '../support/start-fake-target.ts'
 import { type PostgresServer, startPostgres } from '../support/start-postgres.ts'
@@ -61,6 +63,16 @@ test('a standby is preferred, and where there is none anything does', async () =
   const targetSessionAttrs = 'prefer-standby'
 
   expect(await chosen(targetAt([readOnly, primary], { targetSessionAttrs }))).toBe('read-only')
+})
+
+test('a session that is to be read-only may go where others could write', async () => {
+  const target = targetAt([standby, primary], { targetSessionAttrs: 'read-write' })
+  const parameters = new Map([['default_transaction_read_only', 'on']])
+
+  const upstream = await connectUpstream(nodeNetwork, target, parameters, new AbortController().signal)
+
+  expect(upstream.parameters.get('in_hot_standby')).toBe('off')
+  upstream.end()
 })
 
 test('servers that do not tell what they are, as before PostgreSQL 14, are asked', async () => {
