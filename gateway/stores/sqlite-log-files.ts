@@ -101,13 +101,17 @@ function insert(database: DatabaseSync, appends: readonly LoggedLines[]): void {
   for (const block of blocks.values()) store(block)
 
   function look(stream: string): Block {
-    const row = find.get(stream) ?? create.get(folderOf(stream), stream)
-    return { id: Number(row?.id), first: Number(row?.length ?? 0), count: 0, size: 0, lines: [] }
+    const row = find.get(stream)
+    return { stream, id: row?.id, first: Number(row?.length ?? 0), count: 0, size: 0, lines: [] }
   }
 
   function store(block: Block): void {
-    const { id, first, count, lines } = block
-    if (count > 0) add.run(id, first, count, Buffer.concat(lines))
+    const { stream, first, count, lines } = block
+    if (count > 0) {
+      // Not before: what goes on from elsewhere may belong to a stream that was removed.
+      block.id ??= create.get(folderOf(stream), stream)?.id
+      add.run(Number(block.id), first, count, Buffer.concat(lines))
+    }
     block.first += count
     block.count = 0
     block.size = 0
@@ -120,7 +124,9 @@ const blockBytes = 64 * 1024
 
 /** Events of one stream, on their way into the database. */
 interface Block {
-  readonly id: number
+  readonly stream: string
+  /** `undefined` until there is something to store. */
+  id: unknown
   first: number
   count: number
   size: number

@@ -65,6 +65,24 @@ test('nothing at all is no intact recording', async () => {
   expect(kinds(await check([]))).toEqual(['open 0'])
 })
 
+test('a recording that was cut is broken, not just open, where the ledger lists how long it was', async () => {
+  const { hash: head } = JSON.parse(events[last] ?? '')
+  const listed = { events: events.length, head }
+
+  const whole = await verify({ session, events, publicKeys: [key.publicKey], listed })
+  const cut = await verify({ session, events: events.slice(0, 5), publicKeys: [key.publicKey], listed })
+  const other = await verify({
+    session,
+    events,
+    publicKeys: [key.publicKey],
+    listed: { ...listed, head: 'x' },
+  })
+
+  expect(whole.isIntact).toBe(true)
+  expect(kinds(cut)).toEqual(['missing 5', 'open 5'])
+  expect(kinds(other)).toEqual([`replaced ${last}`])
+})
+
 test('two events that changed places are found', async () => {
   for (let index = 0; index < last - 1; index++) {
     const [a = '', b = ''] = [events[index], events[index + 1]]

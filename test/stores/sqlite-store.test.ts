@@ -164,6 +164,19 @@ test('what a process that died had begun to remove is removed along with the nex
   await store.close()
 })
 
+test('what was on its way to a stream that another process has removed leaves no empty stream behind', async () => {
+  const path = join(directory, 'late.db')
+  const [writer, remover] = [sqliteStore({ path }), sqliteStore({ path })]
+  await writer.appendExclusively('late/stream', ['one'], 0)
+  await expect.poll(() => remover.read('late/stream', 0, 10)).toEqual(['one'])
+  await Promise.all([writer.appendExclusively('late/stream', ['two'], 1), remover.remove('late/stream')])
+
+  await writer.close()
+
+  expect(await remover.list('late', 10)).toEqual([])
+  await remover.close()
+})
+
 test('a removal of many megabytes does not keep the event loop for long', async () => {
   const store = sqliteStore({ path: join(directory, 'large.db') })
   for (let index = 0; index < 20; index++) {
