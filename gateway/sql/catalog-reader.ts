@@ -174,6 +174,14 @@ const versionQuery = `SELECT concat_ws(' ', ${readFrom
   .map((name) => `(SELECT concat(count(*), ':', sum(hashtext(concat(xmin, ctid))::bigint)) FROM ${name})`)
   .join(', ')}) AS version`
 
+/**
+ * Functions of PostgreSQL's own that an expression calls and whose result may change: `pg_depend` does not tell of
+ * those, as they cannot go away.
+ */
+const calledIn = (tree: string): string => `
+  SELECT f.oid AS function FROM regexp_matches(${tree}::text, ':funcid ([0-9]+)', 'g') AS m (ids)
+    JOIN pg_proc f ON f.oid = m.ids[1]::oid WHERE f.oid < ${firstUserOid} AND f.provolatile <> 'i'`
+
 const queries = {
   // Which schemas of a search path count, for each role that the account can become.
   usable: `
@@ -272,6 +280,20 @@ const queries = {
       JOIN pg_attribute a ON a.atttypid = c.contypid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE d.refclassid = 'pg_proc'::regclass AND c.contypid <> 0
     UNION
+    SELECT relation, function, access FROM (
+      SELECT a.adrelid AS relation, a.adbin AS tree, 'write' AS access FROM pg_attrdef a
+      UNION ALL
+      SELECT c.conrelid, c.conbin, 'write' FROM pg_constraint c WHERE c.contype = 'c' AND c.conrelid <> 0
+      UNION ALL
+      SELECT a.attrelid, c.conbin, 'write'
+      FROM pg_constraint c JOIN pg_attribute a ON a.atttypid = c.contypid AND a.attnum > 0 AND NOT a.attisdropped
+      WHERE c.contypid <> 0
+      UNION ALL
+      SELECT p.polrelid, t.tree, e.access
+      FROM pg_policy p CROSS JOIN LATERAL (VALUES (p.polqual), (p.polwithcheck)) AS t (tree)
+        CROSS JOIN (VALUES ('read'), ('write')) AS e (access)) AS x
+    CROSS JOIN LATERAL (${calledIn('x.tree')}) AS called
+    UNION
     -- ORDER BY, DISTINCT, GROUP BY, UNION and joins call what a type's operator class names.
     SELECT a.attrelid, k.function, e.access
     FROM pg_opclass o
@@ -288,7 +310,10 @@ const queries = {
     UNION
     SELECT c.contypid, d.refobjid
     FROM pg_depend d JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND d.objid = c.oid
-    WHERE d.refclassid = 'pg_proc'::regclass AND c.contypid <> 0`,
+    WHERE d.refclassid = 'pg_proc'::regclass AND c.contypid <> 0
+    UNION
+    SELECT c.contypid, called.function FROM pg_constraint c CROSS JOIN LATERAL (${calledIn('c.conbin')}) AS called
+    WHERE c.contypid <> 0`,
 
   implicitCasts: `
     SELECT castfunc AS function FROM pg_cast WHERE castfunc >= ${firstUserOid} AND castcontext IN ('i', 'a')`,

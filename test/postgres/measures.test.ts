@@ -27,11 +27,18 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
       admin,
       `CREATE ROLE agent_ro;
        CREATE ROLE other;
-       CREATE TABLE notes (id int DEFAULT 1, at text DEFAULT set_config('application_name', 'x', false));
+       CREATE TABLE notes (id serial, at timestamptz DEFAULT now());
+       CREATE TABLE resetting (role text DEFAULT set_config('role', 'none', false));
+       GRANT ALL ON resetting TO agent_ro;
+       GRANT USAGE ON SEQUENCE notes_id_seq TO agent_ro;
        INSERT INTO notes SELECT generate_series(1, 50);
        GRANT ALL ON notes TO agent_ro;
        CREATE VIEW settings_view AS SELECT set_config('role', 'none', false) AS role;
        GRANT SELECT ON settings_view TO agent_ro;
+       CREATE VIEW own_settings AS SELECT * FROM pg_settings;
+       GRANT ALL ON own_settings TO agent_ro;
+       CREATE DOMAIN reset AS text CHECK (set_config('role', 'none', false) IS NOT NULL
+         AND set_config('default_transaction_read_only', 'off', false) IS NOT NULL);
        CREATE FUNCTION set_anything(name text, value text) RETURNS text LANGUAGE plpgsql STABLE
          AS 'BEGIN RETURN set_config(name, value, false); END';
        CREATE PROCEDURE escape() LANGUAGE plpgsql
@@ -66,6 +73,9 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
     ["UPDATE pg_settings SET setting = 'off' WHERE name = 'default_transaction_read_only'"],
     ['PREPARE p AS SELECT set_config($1, $2, false)', "EXECUTE p ('role', 'none')"],
     ["SELECT set_config('ro' || 'le', 'none', false)"],
+    ["UPDATE own_settings SET setting = 'off' WHERE name = 'default_transaction_read_only'"],
+    ["SELECT 'x'::reset"],
+    ['SELECT reset(id::text) FROM notes'],
     ['ALTER ROLE CURRENT_USER SET role = other'],
     ['ALTER DATABASE postgres SET default_transaction_read_only = off'],
     ['ALTER SYSTEM SET statement_timeout = 0'],
@@ -161,6 +171,7 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
 
       expect(await value(client, 'SELECT current_user')).toBe('agent_ro')
       expect(await codes(client, 'CREATE ROLE mine')).toEqual(['42501'])
+      expect(await codes(client, 'INSERT INTO notes DEFAULT VALUES')).toEqual([])
       client.end()
     })
 
@@ -180,6 +191,7 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
       ["SELECT set_config('session_authorization', 'other', false)"],
       ["SELECT set_anything('role', 'none')"],
       ['TABLE settings_view'],
+      ['INSERT INTO resetting DEFAULT VALUES'],
       ["DO 'BEGIN SET ROLE NONE; END'"],
       ['CALL escape()'],
       ["PREPARE p AS SELECT set_anything('role', 'none')", 'EXECUTE p'],
@@ -223,7 +235,8 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
     })
 
     test.each([
-      ...anyMeasure,
+      // Code may do what it likes: the gateway has a clock of its own.
+      ...anyMeasure.filter(([text]) => !/own_settings|reset\b/.test(text ?? '')),
       ['SET statement_timeout = 0'],
       ['BEGIN', 'SET LOCAL statement_timeout = 0'],
       ['RESET statement_timeout'],
