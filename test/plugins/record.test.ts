@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { authenticate, close, open, run, type Target } from '../../gateway/chain.ts'
+import { replay } from '../../gateway/commands/replay.ts'
 import type { Decision } from '../../gateway/decision.ts'
 import { Denied } from '../../gateway/errors.ts'
-import type { Operation, Part } from '../../gateway/operation.ts'
+import type { Operation, Part, SqlOperation } from '../../gateway/operation.ts'
 import type { Context, EstablishedSession, Plugin } from '../../gateway/plugin.ts'
 import { recordedSessions } from '../../gateway/recordings/recorded-sessions.ts'
 import { recorder } from '../../gateway/recordings/recorder.ts'
@@ -127,6 +128,91 @@ test('parameters are counted and digested, never written down, and neither are c
   const stored = JSON.stringify(events)
   expect(stored).not.toContain('parameter-value')
   expect(stored).not.toContain('claim-that-stays-inside')
+})
+
+const bound = [
+  { format: 'text', value: Buffer.from('Ä "value"') },
+  { format: 'text', value: undefined },
+  { format: 'binary', value: Buffer.from([0, 1, 255]) },
+  { format: 'text', value: Buffer.from([0xff]) },
+] as const
+
+test('parameters are recorded whole where policy says so', async () => {
+  const gateway = recording(memoryStore(), [], { ...allow, record: { parameters: 'all' } })
+
+  await gateway.run(sqlOperation({ parameters: bound }), rows())
+  const [, asked] = await gateway.end()
+
+  expect(asked).toMatchObject({
+    parameters: {
+      count: 4,
+      digest: expect.stringMatching(/^[0-9a-f]{64}$/),
+      values: ['Ä "value"', null, { binary: 'AAH/' }, { binary: '/w==' }],
+    },
+  })
+  const shown = asked ? replay(asked).join('\n') : ''
+  expect(shown).toContain('$1 = "Ä \\"value\\""')
+  expect(shown).toContain('$2 = NULL')
+  expect(shown).toContain('$3 = base64 AAH/')
+  expect(await gateway.verify()).toBe(true)
+})
+
+test('of parameters that are longer than a recording keeps only the size is kept', async () => {
+  const gateway = recording(memoryStore(), [], { ...allow, record: { parameters: 'all' } })
+  const parameters = ['a'.repeat(60_000), 'b'.repeat(10_000), 'c'].map((text) => ({
+    format: 'text' as const,
+    value: Buffer.from(text),
+  }))
+
+  await gateway.run(sqlOperation({ parameters }), rows())
+  const [, asked] = await gateway.end()
+
+  expect(asked).toMatchObject({ parameters: { values: ['a'.repeat(60_000), { bytes: 10_000 }, 'c'] } })
+})
+
+test.each<[string, Partial<SqlOperation>, Decision, object]>([
+  [
+    'nothing but their number, where policy says none',
+    {},
+    { ...allow, record: { parameters: 'none' } },
+    { count: 4 },
+  ],
+  [
+    'no value of a statement that may carry a password',
+    { mayHoldSecrets: true },
+    { ...allow, record: { parameters: 'all' } },
+    { count: 4, digest: expect.any(String) },
+  ],
+  [
+    'a digest of what is denied',
+    {},
+    { effect: 'deny', reasons: ['no'] },
+    { count: 4, digest: expect.any(String) },
+  ],
+])('of parameters is recorded %s', async (_what, operation, decision, expected) => {
+  const gateway = recording(memoryStore(), [], decision)
+
+  await gateway.run(sqlOperation({ parameters: bound, ...operation }), rows()).catch(() => undefined)
+  const events = await gateway.end()
+
+  expect(events.find(({ kind }) => kind === 'operation')).toHaveProperty('parameters', expected)
+})
+
+test('before a plugin that takes its time to decide, nothing but the number of parameters is recorded', async () => {
+  const slow: Plugin = {
+    name: 'slow',
+    async *handle(_, next) {
+      yield* next()
+    },
+  }
+  const gateway = recording(memoryStore(), [], { ...allow, record: { parameters: 'none' } }, undefined, [
+    slow,
+  ])
+
+  await gateway.run(sqlOperation({ parameters: bound }), rows())
+  const [, asked] = await gateway.end()
+
+  expect(asked).toHaveProperty('parameters', { count: 4 })
 })
 
 test('of an HTTP request neither headers nor query values nor body are recorded, of its answer the text is', async () => {
@@ -456,6 +542,7 @@ function recording(
   inner: readonly Plugin[] = [],
   decision: Decision = allow,
   resultLimit?: number,
+  outer: readonly Plugin[] = [],
 ) {
   const decide: Plugin = {
     name: 'decide',
@@ -465,7 +552,7 @@ function recording(
     },
   }
   const options = { recorder: recorder({ store, signer: key, now: Date.now, log: silentLog }) }
-  const plugins = [record({ ...options, ...(resultLimit && { resultLimit }) }), decide, ...inner]
+  const plugins = [record({ ...options, ...(resultLimit && { resultLimit }) }), ...outer, decide, ...inner]
   const session: EstablishedSession = establishedSession({ principal: principal() })
   const opened = open(plugins, session)
   const events = () => Array.fromAsync(recordedSessions(store).read(session.id))
