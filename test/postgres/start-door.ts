@@ -43,6 +43,8 @@ export async function startDoor(
     decideConnect?: (context: Context) => Decision
     plugins?: readonly Plugin[]
     expiresAt?: number
+    /** Who is let in; anybody when absent. */
+    authenticate?: Plugin['authenticate']
     tls?: ServerTls
     plaintext?: 'refuse' | 'loopback'
     authentication?: AgentAuthentication
@@ -82,7 +84,7 @@ export async function startDoor(
   const analyse = analyser({ parser: await parser({ wasm: await pgQueryWasm() }) })
   const deciding: Plugin = {
     name: 'decide',
-    authenticate: async () => principal,
+    authenticate: options.authenticate ?? (async () => principal),
     async *handle(context, next) {
       const isOpening = context.operation.action === 'connect'
       if (!isOpening) asked.push(context.operation)
