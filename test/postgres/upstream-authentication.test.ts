@@ -121,6 +121,19 @@ describe.each([15, 18] as const)('PostgreSQL %i', (version) => {
     )
   })
 
+  test('a certificate that the target does not trust, or a key that is not its own, is told in words', async () => {
+    const stranger = await makeCertificate(await mkdtemp(join(folder, 'stranger-')))
+    const at = (certificate: string, key: string) =>
+      reached(target({ user: 'localhost', tls: { ...verified(), certificate, key }, authentication: all }))
+
+    expect(await at(stranger.certificate, stranger.key)).toMatch(
+      /cannot be reached .*the connection was lost .*unknown ca/,
+    )
+    expect(await at(other.certificate, stranger.key)).toMatch(
+      /cannot be reached .*Cannot start TLS .*key values mismatch/,
+    )
+  })
+
   test('certificates are checked as sslmode says', async () => {
     const user = 'with_scram'
     const at = (host: string, tls: PostgresTarget['tls']) =>
