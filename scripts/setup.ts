@@ -3,6 +3,7 @@
  * `node scripts/setup.ts` does only this.
  */
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { findPostgres, isOnPath } from '../test/support/find-postgres.ts'
 import { aptInstall } from './apt.ts'
@@ -15,6 +16,9 @@ const needed = [
   // The tests' Python is the system's: packages of another Python on the PATH do not count.
   { package: 'python3-psycopg', isThere: () => runs('/usr/bin/python3', '-c', 'import psycopg') },
   { package: 'python3-psycopg2', isThere: () => runs('/usr/bin/python3', '-c', 'import psycopg2') },
+  // Runs a program from its one source file, which a JRE does not.
+  { package: 'default-jdk-headless', isThere: () => isOnPath('javac') },
+  { package: 'libpostgresql-jdbc-java', isThere: () => existsSync('/usr/share/java/postgresql.jar') },
   { package: 'curl', isThere: () => isOnPath('curl') },
   { package: 'openssl', isThere: () => isOnPath('openssl') },
 ]
