@@ -82,6 +82,8 @@ interface Surroundings {
   readonly use: Use
   /** What `*` stands for; complete once the FROM clause has been walked. */
   readonly from: Set<Relation>
+  /** It is an arm of a set operation that compares its columns with another's, or sorts by them. */
+  readonly isCompared: boolean
 }
 
 /** Functions that PostgreSQL's newer grammars read as syntax: in an older server users may have their own. */
@@ -207,7 +209,13 @@ class Collector implements Collected {
         'the session reads string constants or characters in another way than the gateway does',
       )
     }
-    this.#visit(statement, { ctes: new Set(), access: ['read'], use: 'output', from: new Set() })
+    this.#visit(statement, {
+      ctes: new Set(),
+      access: ['read'],
+      use: 'output',
+      from: new Set(),
+      isCompared: false,
+    })
     this.#settleColumns()
     this.#settleFunctions()
     if (
@@ -369,7 +377,9 @@ class Collector implements Collected {
         return
       case 'FuncCall':
         this.#call(names(body.funcname), body)
-        this.#children(body, around, 'funcname')
+        // What WITHIN GROUP sorts is what comes out.
+        if (body.agg_within_group) this.#visit(body.agg_order, around)
+        this.#children(body, around, 'funcname', ...(body.agg_within_group ? ['agg_order'] : []))
         return
       case 'TypeName':
         this.#type(names(body.names), body)
@@ -465,22 +475,34 @@ class Collector implements Collected {
   #select(body: Node, around: Surroundings): void {
     if (isNode(body.intoClause)) this.#into(body.intoClause)
     const shown = isNode(body.intoClause) ? using(around, 'read') : around
-    const inside: Surroundings = { ...this.#with(body, reading(shown)), from: new Set() }
+    const inside: Surroundings = { ...this.#with(body, reading(shown)), from: new Set(), isCompared: false }
     this.#visit(body.fromClause, inside)
-    this.#lockRows(nodes(body.lockingClause), inside.from)
+    this.#lockRows(body, inside.from)
     // What a locking clause names are aliases, not relations.
-    this.#children(body, inside, 'withClause', 'intoClause', 'lockingClause', 'fromClause')
+    this.#children(body, inside, 'withClause', 'intoClause', 'lockingClause', 'fromClause', 'larg', 'rarg')
+    if (isNode(body.larg)) {
+      // UNION ALL alone keeps every row as it is; what the others compare, or an ORDER BY sorts, decides.
+      const isCompared = around.isCompared || body.op !== 'SETOP_UNION' || !body.all || body.sortClause
+      const arm = { ...inside, isCompared: Boolean(isCompared) }
+      this.#visit([body.larg, body.rarg], arm)
+    } else if (inside.use !== 'filtered') {
+      const targets = around.isCompared || isDistinct(body) ? body.targetList : decidingTargets(body)
+      this.#visit(targets, using(inside, 'filtered'))
+    }
   }
 
   /** Without a list everything in FROM is locked, also what a subquery there reads. */
-  #lockRows(clauses: readonly Node[], from: ReadonlySet<Relation>): void {
-    for (const { LockingClause } of clauses) {
+  #lockRows(body: Node, from: ReadonlySet<Relation>): void {
+    for (const { LockingClause } of nodes(body.lockingClause)) {
       if (!isNode(LockingClause)) continue
       this.hasLocks = true
       const mode = rowLocks[text(LockingClause.strength)] ?? 'for update'
       const named = nodes(LockingClause.lockedRels).map((node) => text(child(node, 'RangeVar').relname))
-      const locked = named.length > 0 ? named.flatMap((name) => [...(this.#aliases.get(name) ?? [])]) : from
-      for (const relation of locked) this.#lock(relation, mode)
+      const meant = named.map((name) => this.#aliases.get(name))
+      const isDerived = named.length > 0 ? meant.includes(undefined) : readsSubquery(body.fromClause)
+      const own = named.length > 0 ? meant.flatMap((relations) => [...(relations ?? [])]) : from
+      // Which of them a subquery reads was not kept.
+      for (const relation of isDerived ? this.relations.keys() : own) this.#lock(relation, mode)
     }
   }
 
@@ -632,10 +654,13 @@ class Collector implements Collected {
   #with(body: Node, around: Surroundings): Surroundings {
     const clause = child(body, 'withClause')
     const ctes = nodes(clause.ctes).map((node) => child(node, 'CommonTableExpr'))
+    if (ctes.length === 0) return around
     const all = ctes.map((cte) => text(cte.ctename))
     const ofAll = { ...around, ctes: around.ctes.union(new Set(all)) }
-    for (const [index, cte] of ctes.entries()) {
-      const seen = { ...around, ctes: around.ctes.union(new Set(all.slice(0, index))) }
+    // It grows as the walk goes on, so that thousands of them do not copy each other.
+    const earlier = new Set(around.ctes)
+    const seen = { ...around, ctes: earlier }
+    for (const cte of ctes) {
       for (const name of names(cte.aliascolnames)) this.#madeColumns.add(name)
       for (const key of ['search_clause', 'cycle_clause']) {
         for (const value of Object.values(child(cte, key))) {
@@ -643,6 +668,7 @@ class Collector implements Collected {
         }
       }
       this.#children(cte, clause.recursive ? ofAll : seen)
+      earlier.add(text(cte.ctename))
     }
     return ofAll
   }
@@ -1012,6 +1038,40 @@ const rowLocks: Readonly<Record<string, string>> = {
 
 /** From here on relations are found by an index of their columns. */
 const manyRelations = 16
+
+function readsSubquery(from: unknown): boolean {
+  return nodes(from).some(
+    ({ RangeSubselect, JoinExpr }) =>
+      RangeSubselect !== undefined || (isNode(JoinExpr) && readsSubquery([JoinExpr.larg, JoinExpr.rarg])),
+  )
+}
+
+/** DISTINCT, without ON. */
+function isDistinct(select: Node): boolean {
+  return nodes(select.distinctClause).some((node) => Object.keys(node).length === 0)
+}
+
+/** Entries of the select list that ORDER BY, GROUP BY or DISTINCT ON mean by their name or their number. */
+function decidingTargets(select: Node): readonly Node[] {
+  const targets = nodes(select.targetList)
+  const meant = ['sortClause', 'groupClause', 'distinctClause'].flatMap((clause) => sortedBy(select[clause]))
+  const byNumber = meant.some((item) => 'A_Const' in item)
+  const byName = new Set(meant.map((item) => fieldsOf(child(item, 'ColumnRef').fields).join('.')))
+  return targets.filter((target) => {
+    const { name } = child(target, 'ResTarget')
+    return byNumber || (typeof name === 'string' && byName.has(name))
+  })
+}
+
+/** What a clause sorts or groups by, out of grouping sets and rows. */
+function sortedBy(clause: unknown): readonly Node[] {
+  return nodes(clause).flatMap((item) => {
+    if ('SortBy' in item) return sortedBy([child(item, 'SortBy').node])
+    if ('GroupingSet' in item) return sortedBy(child(item, 'GroupingSet').content)
+    if ('RowExpr' in item) return sortedBy(child(item, 'RowExpr').args)
+    return [item]
+  })
+}
 
 /** What decides something, decides it wherever it stands. */
 function using(around: Surroundings, use: Use): Surroundings {

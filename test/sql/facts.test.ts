@@ -489,6 +489,229 @@ describe('settings', () => {
   })
 })
 
+describe('uses of columns', () => {
+  const uses = (text: string) => {
+    const { columns_output, columns_filtered, columns_written, columns_read } = facts(text)
+    const short = (columns: readonly string[]) =>
+      columns.map((column) => column.replace('public.', '')).join(' ')
+    return [columns_output, columns_filtered, columns_written, columns_read].map(short)
+  }
+
+  test.each([
+    ['SELECT note FROM orders WHERE id = 1', 'orders.note', 'orders.id', '', 'orders.id orders.note'],
+    ['SELECT 1 FROM orders ORDER BY note LIMIT 1', '', 'orders.note', '', 'orders.note'],
+    ['SELECT count(*) FILTER (WHERE total > 1) FROM orders', '', 'orders.total', '', 'orders.total'],
+    [
+      'SELECT 1 FROM orders GROUP BY note HAVING max(total) > 1',
+      '',
+      'orders.note orders.total',
+      '',
+      'orders.note orders.total',
+    ],
+    [
+      'SELECT 1 FROM orders o JOIN contacts c ON c.id = o.id',
+      '',
+      'contacts.id orders.id',
+      '',
+      'contacts.id orders.id',
+    ],
+    [
+      'SELECT 1 FROM orders JOIN contacts USING (id)',
+      'contacts.id orders.id',
+      'contacts.id orders.id',
+      '',
+      'contacts.id orders.id',
+    ],
+    ['SELECT lower(note) FROM orders', 'orders.note', '', '', 'orders.note'],
+    ['SELECT * FROM orders', 'orders.*', '', '', 'orders.*'],
+    [
+      'SELECT n FROM (SELECT note AS n FROM orders WHERE id = 1) x',
+      'orders.note',
+      'orders.id',
+      '',
+      'orders.id orders.note',
+    ],
+    ['SELECT 1 WHERE EXISTS (SELECT note FROM orders)', '', 'orders.note', '', 'orders.note'],
+    ['WITH x AS (SELECT note FROM orders) SELECT * FROM x', 'orders.note', '', '', 'orders.note'],
+    ['INSERT INTO orders (note) SELECT name FROM customers', '', '', 'orders.note', 'customers.name'],
+    ['INSERT INTO orders (note) VALUES (1) RETURNING id', 'orders.id', '', 'orders.note', 'orders.id'],
+    ['UPDATE orders SET note = total WHERE id = 1', '', 'orders.id', 'orders.note', 'orders.id orders.total'],
+    [
+      'DELETE FROM orders WHERE id = 1 RETURNING note',
+      'orders.note',
+      'orders.id',
+      '',
+      'orders.id orders.note',
+    ],
+    ['COPY orders (id) TO STDOUT', 'orders.id', '', '', 'orders.id'],
+    ['COPY orders (id) FROM STDIN', '', '', 'orders.id', ''],
+    ['CREATE TABLE x AS SELECT note FROM orders', '', '', '', 'orders.note'],
+    ['SELECT note INTO x FROM orders', '', '', '', 'orders.note'],
+  ])('of %s are told apart', (text, output, filtered, written, read) => {
+    expect(facts(text).status).toBe('known')
+    expect(uses(text)).toEqual([output, filtered, written, read])
+  })
+
+  test('are, taken together, the columns', () => {
+    const { columns, columns_read, columns_written } = facts(
+      'UPDATE orders o SET note = c.name FROM customers c WHERE c.id = o.customer_id RETURNING o.*',
+    )
+
+    expect([...new Set([...columns_read, ...columns_written])].sort()).toEqual(columns)
+  })
+})
+
+describe('what is reached without being named', () => {
+  const reached = (text: string) =>
+    facts(text).reached.map(({ schema, name, access }) => `${schema}.${name} ${access.join('+')}`)
+
+  test.each([
+    ['TABLE orders', []],
+    ['TABLE customer_names', ['public.customers read']],
+    ['TABLE mails_again', ['public.customer_mails read', 'public.customers read']],
+    ['SELECT * FROM payments', ['public.payments_2024 read']],
+    ['DELETE FROM people WHERE id = 1', ['public.employees read+write']],
+    ["UPDATE customer_names SET name = 'x' WHERE id = 1", ['public.customers read+write']],
+    ['TABLE customer_cache', []],
+    ['REFRESH MATERIALIZED VIEW customer_cache', ['public.customers read']],
+    ['TABLE activity', ['pg_catalog.pg_stat_activity read']],
+  ])('by %s is %j', (text, expected) => {
+    expect(reached(text)).toEqual(expected)
+  })
+
+  test('includes functions of triggers, row security and views, and rules', () => {
+    const hidden = (text: string) => facts(text).hidden_functions.map(({ name }) => name)
+
+    expect(hidden('SELECT 1')).toEqual([])
+    expect(hidden('INSERT INTO audited (id) VALUES (1)')).toEqual(['audit'])
+    expect(hidden('TABLE audited')).toEqual([])
+    expect(hidden('TABLE secured')).toEqual(['owner_name'])
+    expect(hidden('TABLE dumped')).toEqual(['query_to_xml'])
+    expect(facts('INSERT INTO ruled VALUES (1)').rules).toEqual(['public.ruled'])
+  })
+
+  test('names schemas alone when it is more than anybody reads', async () => {
+    const client = await shop.direct()
+    await client.query('CREATE TABLE many (id int) PARTITION BY LIST (id)')
+    const parts = Array.from(
+      { length: 101 },
+      (_, id) => `CREATE TABLE many_${id} PARTITION OF many FOR VALUES IN (${id})`,
+    )
+    await client.query(parts.join(';'))
+    const catalog = await shop.reader.refresh('ddl')
+
+    const seen = facts('TABLE many', { catalog }).reached
+    await client.query('DROP TABLE many')
+    await shop.reader.refresh('ddl')
+
+    expect(seen).toEqual([{ schema: 'public', name: '*', kind: 'unknown', access: ['read'] }])
+  })
+
+  test('ends where views show each other', async () => {
+    const client = await shop.direct()
+    await client.query(`CREATE VIEW a AS SELECT 1 AS n; CREATE VIEW b AS SELECT n FROM a;
+      CREATE OR REPLACE VIEW a AS SELECT n FROM b`)
+    const catalog = await shop.reader.refresh('ddl')
+
+    const seen = analyse('TABLE a', { catalog })
+    await client.query('DROP VIEW a CASCADE')
+    await shop.reader.refresh('ddl')
+
+    expect(seen.facts.relations).toMatchObject([{ name: 'a' }])
+    expect(seen.isReadOnly).toBe(false)
+  })
+})
+
+describe('locks', () => {
+  const locks = (text: string) =>
+    facts(text).locks.map(({ schema, name, mode }) => `${schema}.${name} ${mode}`)
+
+  test.each([
+    ['TABLE orders', []],
+    ['LOCK TABLE orders', ['public.orders access exclusive']],
+    [
+      'LOCK TABLE orders, customers IN SHARE ROW EXCLUSIVE MODE',
+      ['public.customers share row exclusive', 'public.orders share row exclusive'],
+    ],
+    ['LOCK TABLE orders IN ACCESS SHARE MODE', ['public.orders access share']],
+    ['SELECT id FROM orders FOR UPDATE', ['public.orders for update']],
+    ['SELECT o.id FROM orders o, customers FOR SHARE OF o SKIP LOCKED', ['public.orders for share']],
+    [
+      'SELECT 1 FROM orders, customers FOR NO KEY UPDATE',
+      ['public.customers for no key update', 'public.orders for no key update'],
+    ],
+    ['SELECT 1 WHERE EXISTS (SELECT FROM orders FOR KEY SHARE)', ['public.orders for key share']],
+    ['SELECT 1 FROM (SELECT id FROM orders) x FOR UPDATE', ['public.orders for update']],
+    ['SELECT id FROM customer_names FOR UPDATE', ['public.customer_names for update']],
+  ])('of %s are %j', (text, expected) => {
+    expect(locks(text)).toEqual(expected)
+  })
+})
+
+describe('roles, files, programs, size', () => {
+  test.each([
+    ['SET ROLE admin', ['admin']],
+    ['SET LOCAL ROLE "Admin"', ['Admin']],
+    ['SET SESSION AUTHORIZATION admin', ['admin']],
+    ["SELECT set_config('role', 'admin', true)", ['admin']],
+    ["SELECT set_config('role', $1, true)", ['*']],
+    ['RESET ROLE', []],
+  ])('roles of %s are %j', (text, expected) => {
+    expect(facts(text).roles).toEqual(expected)
+  })
+
+  test('name what COPY and LOAD reach on the server', () => {
+    expect(facts("COPY orders TO PROGRAM 'cat > /tmp/x'")).toMatchObject({
+      programs: ['cat > /tmp/x'],
+      files: [],
+    })
+    expect(facts("COPY orders FROM '/etc/passwd'")).toMatchObject({ programs: [], files: ['/etc/passwd'] })
+    expect(facts("LOAD 'auto_explain'").files).toEqual(['auto_explain'])
+    expect(facts('COPY orders TO STDOUT')).toMatchObject({ programs: [], files: [] })
+  })
+
+  test('size does not tell constants of other lengths apart', () => {
+    expect(facts('SELECT 1').size).toBe(64)
+    expect(facts('SELECT 100000').size).toBe(64)
+    expect(facts(`SELECT '${'x'.repeat(1_000)}'`).size).toBe(1_024)
+    expect(facts(`SELEC '${'x'.repeat(1_100)}'`).size).toBe(2_048)
+  })
+})
+
+describe('settings that are put back', () => {
+  test.each([
+    ['RESET ALL', ['*']],
+    ['DISCARD ALL', ['*']],
+    ['RESET search_path', ['search_path']],
+    ['SET search_path TO DEFAULT', ['search_path']],
+    ['RESET role; SET work_mem = 1', ['role']],
+    ['RESET role; SET ROLE admin', []],
+    ["RESET ALL; SELECT set_config($1, '', false)", []],
+    ["SELECT set_config($1, 'x', false)", []],
+    ['ALTER ROLE admin RESET search_path', []],
+    ['ALTER DATABASE shop RESET ALL', []],
+    ['ALTER SYSTEM RESET ALL', []],
+  ])('by %s alone are %j', (text, expected) => {
+    expect(facts(text).settings_reset).toEqual(expected)
+  })
+
+  test.each([
+    ["SET client_encoding = 'UTF8'", { client_encoding: 'UTF8' }],
+    ["SET NAMES 'latin1'", { client_encoding: 'latin1' }],
+    ["SELECT pg_catalog.set_config('search_path', '', false)", { search_path: '' }],
+    ['SET search_path = a, b', {}],
+    ["SET client_encoding = 'UTF8'; SET client_encoding = 'LATIN1'", {}],
+    [
+      "SELECT set_config('client_encoding', 'LATIN1', false), set_config('client_encoding', 'UTF8', false)",
+      {},
+    ],
+    ["SET my.token = 'hunter2'", {}],
+    ['RESET client_encoding', {}],
+  ])('values of %s are %j', (text, expected) => {
+    expect(facts(text).setting_values).toEqual(expected)
+  })
+})
+
 describe('has_where', () => {
   test.each([
     ['DELETE FROM orders', false],
