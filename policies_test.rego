@@ -201,9 +201,28 @@ test_dangerous_commands_are_denied_to_everyone if {
 	every command in [
 		"create database", "drop database", "alter database", "create role", "alter role", "drop role",
 		"alter system", "copy program", "do", "call", "grant", "load", "create function", "create extension",
+		"function call", "replication",
 	] {
 		denied(sprintf("no agent may run %s", [upper(command)])) with input as sql("backup", {"commands": [command]})
 	}
+}
+
+test_agents_with_rules_open_sessions if {
+	every group in ["backup", "reporting", "ci", "support", "cleanup"] {
+		allowed with input as sql(group, {"commands": ["connect"], "settings": ["datestyle", "extra_float_digits"]})
+	}
+}
+
+test_strangers_open_no_session if {
+	not allow with input as sql("visitors", {"commands": ["connect"]})
+	denied("no rule lets visitors-agent run CONNECT on shop") with input as sql("visitors", {"commands": ["connect"]})
+}
+
+test_sessions_do_not_begin_with_other_names if {
+	denied("no agent may change the setting search_path") with input as sql("backup", {
+		"commands": ["connect"],
+		"settings": ["search_path"],
+	})
 }
 
 test_settings_that_change_what_statements_mean_are_denied if {

@@ -35,6 +35,22 @@ test.each(examples)(
   },
 )
 
+test('the example of least privilege opens sessions with measures', { timeout: compileTimeout }, async () => {
+  const bundle = await read(await build(opa, [join(folder, 'least-privilege.rego')]))
+  const log = logs()
+  const { decide } = policy({ bundle, log, now: Date.now })
+
+  const opened = decide(statement('analysts', { commands: ['connect'] }, { action: 'connect' }))
+
+  expect(opened).toMatchObject({
+    effect: 'allow',
+    session: { role: 'analyst_agent', read_only: true, statement_timeout: 30_000, row_limit: 10_000 },
+    record: { parameters: 'all' },
+  })
+  expect(opened).not.toHaveProperty('limit')
+  expect(log.errors).toEqual([])
+})
+
 test('the documentation knows every example, and shows the first one as it is', async () => {
   for (const example of examples) expect(docs).toContain(`(../examples/policies/${example})`)
 
