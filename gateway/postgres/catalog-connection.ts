@@ -23,6 +23,8 @@ export function catalogConnection(
     database,
     username: user,
     ssl: false,
+    // Each host has a limit of its own.
+    connect_timeout: 0,
     // The package knows this option; its types do not.
     socket: () => new CatalogSocket(network, target),
   }

@@ -128,12 +128,12 @@ export class TargetAuthentication {
     if (channelBinding === 'require') {
       throw unbound(digest ? `it does not offer ${scramPlus}` : 'its certificate gives none')
     }
-    const isProven = digest === undefined && this.#target.tls?.verify !== 'none'
-    if (isPlusOffered && !isProven) {
+    const mayGoUnbound = digest === undefined && this.#target.tls?.verify !== 'none'
+    if (isPlusOffered && !mayGoUnbound) {
       throw unbound('its certificate gives none, and nothing else proves who it is')
     }
     // Somebody in the middle may have struck the offer out: then the target itself refuses "not offered".
-    return { kind: isProven ? 'none' : 'not offered' }
+    return { kind: mayGoUnbound ? 'none' : 'not offered' }
   }
 
   #md5(salt: Uint8Array): string {

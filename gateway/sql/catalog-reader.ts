@@ -47,7 +47,7 @@ export function catalogReader(options: {
     ...options.connect,
     max: 1,
     idle_timeout: idleTimeout,
-    connect_timeout: connectTimeout,
+    connect_timeout: options.connect.connect_timeout ?? connectTimeout,
     fetch_types: false,
     onnotice: () => {},
     connection: { ...options.connect.connection, application_name: 'sluice-catalog' },

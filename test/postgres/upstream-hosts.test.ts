@@ -2,11 +2,14 @@
 import { connect } from 'node:net'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { inWords } from '../../gateway/commands/in-words.ts'
+import { catalogConnection } from '../../gateway/postgres/catalog-connection.ts'
 import { connectUpstream } from '../../gateway/postgres/connect-upstream.ts'
 import { query } from '../../gateway/postgres/frontend.ts'
 import type { PostgresTarget, TargetSessionAttrs } from '../../gateway/postgres/postgres-target.ts'
 import { nodeNetwork } from '../../gateway/runtime/node-network.ts'
+import { catalogReader } from '../../gateway/sql/catalog-reader.ts'
 import { freePort } from '../support/free-port.ts'
+import { silentLog } from '../support/silent-log.ts'
 import { type FakeTarget, startFakeTarget } from '../support/start-fake-target.ts'
 import { type PostgresServer, startPostgres } from '../support/start-postgres.ts'
 import { reach, reached, targetAt } from './reach-target.ts'
@@ -158,6 +161,15 @@ test('the catalog is read where sessions run', async () => {
   expect(select).toMatchObject({
     facts: { status: 'known', relations: [{ schema: 'public', name: 'here' }] },
   })
+})
+
+test('the catalog is read also where the first host takes longer to be given up than others take in all', async () => {
+  await using silent = await startFakeTarget(() => undefined)
+  const target = targetAt([silent, primary], { limits: { connect: 10_500 } })
+  const reader = catalogReader({ connect: catalogConnection(nodeNetwork, target), log: silentLog })
+  onTestFinished(() => reader.close())
+
+  expect((await reader.read()).generation).toBeGreaterThan(0)
 })
 
 /** A server that leaves out what PostgreSQL says of itself since version 14. */
