@@ -36,9 +36,10 @@ export function recoverLogs(database: DatabaseSync, path: string): void {
 
 /**
  * Moves what a log holds into the database, up to its last whole append.
+ * @param end how many of its bytes may be moved
  * @returns how many of its bytes have been moved
  */
-export function moveLog(database: DatabaseSync, file: string): number {
+export function moveLog(database: DatabaseSync, file: string, end = Number.POSITIVE_INFINITY): number {
   const name = basename(file)
   const descriptor = openSync(file, 'r')
   const buffer = Buffer.alloc(slice)
@@ -48,7 +49,7 @@ export function moveLog(database: DatabaseSync, file: string): number {
       database.exec('BEGIN IMMEDIATE')
       try {
         const start = movedBytes(database, name)
-        const read = readSync(descriptor, bytes, 0, bytes.length, start)
+        const read = readSync(descriptor, bytes, 0, Math.min(bytes.length, Math.max(0, end - start)), start)
         const { appends, size } = decodeAppends(bytes.subarray(0, read))
         insert(database, appends)
         if (size > 0) noteMoved(database, name, start + size)

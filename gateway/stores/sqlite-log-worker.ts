@@ -9,6 +9,8 @@ export interface MoveRequest {
   readonly database: string
   /** The log to move; without one the thread only looks after the database's own. */
   readonly log: string | undefined
+  /** How many of its bytes may be moved; all of them when absent. */
+  readonly end: number | undefined
   /** Nothing will be appended to it: it can go. */
   readonly isOver: boolean
 }
@@ -34,13 +36,13 @@ parentPort?.on('message', (request: MoveRequest) => {
   }
 })
 
-function move({ database: path, log, isOver }: MoveRequest): number {
+function move({ database: path, log, end, isOver }: MoveRequest): number {
   // Opening it would make a new one.
   if (!existsSync(path)) throw new Error('Cannot move log: the database is gone')
   const database = new DatabaseSync(path, { timeout: patienceMs })
   try {
     database.exec('PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = normal')
-    const moved = log === undefined ? 0 : moveLog(database, log)
+    const moved = log === undefined ? 0 : moveLog(database, log, end)
     if (walSize(path) > walLimit) {
       checkpoint(database)
       walLimit = walSize(path) + walGrowthBytes

@@ -6,7 +6,7 @@
  * @module
  */
 import { Buffer } from 'node:buffer'
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { uuid } from '../uuid.ts'
@@ -167,9 +167,15 @@ export class SqliteLog {
     this.#options.check()
     this.#file ??= this.#open()
     const bytes = this.#encoded(text)
-    // At a place of its own: what a failed write has left there is overwritten by the next.
-    for (let at = 0; at < bytes.length; ) {
-      at += writeSync(this.#file.descriptor, bytes, at, bytes.length - at, this.#end + at)
+    const { descriptor } = this.#file
+    try {
+      for (let at = 0; at < bytes.length; ) {
+        at += writeSync(descriptor, bytes, at, bytes.length - at, this.#end + at)
+      }
+    } catch (error) {
+      // A full disk cuts a write. Whole appends in what it has left would be moved, though they have failed.
+      ftruncateSync(descriptor, this.#end)
+      throw error
     }
     this.#end += bytes.length
   }
@@ -248,7 +254,13 @@ export class SqliteLog {
     this.#worker = worker
     // It keeps the process for as long as there is something to move.
     worker.ref()
-    const request: MoveRequest = { database: this.#options.path, log, isOver }
+    const request: MoveRequest = {
+      database: this.#options.path,
+      log,
+      // The thread must not see what is being written in this moment: it may fail.
+      end: isOver ? undefined : this.#end,
+      isOver,
+    }
     worker.postMessage(request)
     return new Promise((resolve) => {
       const answered = ({ moved }: { readonly moved: number | undefined }): void => settle(moved)

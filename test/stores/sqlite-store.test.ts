@@ -10,7 +10,7 @@ import {
   StoreUnavailable,
 } from '../../gateway/stores/durable-stream-store.ts'
 import { sqliteStore } from '../../gateway/stores/sqlite-store.ts'
-import { startChild } from '../support/child.ts'
+import { runCommand, startChild } from '../support/child.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'sluice-sqlite-'))
 afterAll(() => rmSync(directory, { recursive: true }))
@@ -177,6 +177,30 @@ test('what was on its way to a stream that another process has removed leaves no
   await remover.close()
 })
 
+test('what did not fit into the log is not moved from there, and takes the place of nothing', async () => {
+  const path = join(directory, 'short.db')
+  const store = sqliteStore({ path })
+  await store.appendExclusively('short/first', ['x'.repeat(1_000)], 0)
+  const [log = ''] = readdirSync(directory).filter((name) => name.startsWith('short.db-log-'))
+  // Room for all of one append, and for a part of the other: a write that was cut, as on a full disk.
+  await limitFiles(statSync(join(directory, log)).size + 200)
+
+  const attempts = await Promise.allSettled([
+    store.appendExclusively('short/whole', ['fits'], 0),
+    store.appendExclusively('short/cut', ['x'.repeat(1_000)], 0),
+  ])
+  await limitFiles('unlimited')
+  await movedTo(path, 'short/first')
+
+  expect(attempts.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+  await store.appendExclusively('short/after', ['kept'], 0)
+  await store.close()
+  const reopened = sqliteStore({ path })
+  expect(await reopened.read('short/after', 0, 10)).toEqual(['kept'])
+  expect(await reopened.read('short/whole', 0, 10)).toEqual([])
+  await reopened.close()
+})
+
 test('a removal of many megabytes does not keep the event loop for long', async () => {
   const store = sqliteStore({ path: join(directory, 'large.db') })
   for (let index = 0; index < 20; index++) {
@@ -241,6 +265,19 @@ async function largestLog(store: DurableStreamStore, log: string, appends: numbe
     if (number % 100 === 0) largest = Math.max(largest, statSync(log).size)
   }
   return largest
+}
+
+/** How large files of this process may get (setrlimit(2), RLIMIT_FSIZE): writes are cut there, and then fail. */
+async function limitFiles(bytes: number | 'unlimited'): Promise<void> {
+  await runCommand('prlimit', ['--pid', String(process.pid), `--fsize=${bytes}:`])
+}
+
+/** Resolves once another process would find the stream in the database. */
+async function movedTo(path: string, stream: string): Promise<void> {
+  const database = new DatabaseSync(path)
+  const find = database.prepare('SELECT count(*) AS found FROM streams WHERE name = ?')
+  await expect.poll(() => find.get(stream)?.found, { timeout: 10_000 }).toBe(1)
+  database.close()
 }
 
 function event(number: number): string {
