@@ -318,7 +318,6 @@ class AnalysedStatement implements Statement {
   readonly changesSearchPath: boolean
   readonly nameChanges: readonly NameChange[]
   readonly settings: Statement['settings']
-  readonly hidesSettings: boolean
   readonly changesCatalog: boolean
   readonly makesTemporary: boolean
   readonly hasUnknownName: boolean
@@ -333,6 +332,7 @@ class AnalysedStatement implements Statement {
   readonly #traces = new WeakMap<readonly Mask[], SqlTrace>()
   #ownText: string | undefined
   #mayHoldSecrets: boolean | undefined
+  #hidesSettings: boolean | undefined
 
   constructor(made: Made, context: AnalyserContext) {
     const { text, scope, parts, problem } = made
@@ -368,7 +368,6 @@ class AnalysedStatement implements Statement {
       ...all.flatMap(({ settings }) => [...settings].map(([name, value]) => ({ name, value }))),
       ...this.runs.flatMap(({ settings }) => settings),
     ]
-    this.hidesSettings = isUnknown || all.some((each) => hidesSettings(each, scope.catalog, context))
     this.needsSession = ['execute', 'fetch', 'move'].some((command) => this.facts.commands.includes(command))
     this.isReadOnly =
       this.facts.status === 'known' &&
@@ -423,6 +422,15 @@ class AnalysedStatement implements Statement {
       }),
     )
     return sqlTrace(traces, masked, catalog)
+  }
+
+  /** Seldom asked for, and of few. */
+  get hidesSettings(): boolean {
+    const { problem, scope } = this.#made
+    this.#hidesSettings ??=
+      problem !== undefined ||
+      this.parts.some(({ collected }) => hidesSettings(collected, scope.catalog, this.#context))
+    return this.#hidesSettings
   }
 
   get mayHoldSecrets(): boolean {

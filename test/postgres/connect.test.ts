@@ -33,6 +33,19 @@ const watching: Plugin = {
   },
 }
 
+let isApproving = false
+/** Tells the agent that it waits, and says yes. */
+const approving: Plugin = {
+  name: 'approving',
+  async *handle(context, next) {
+    if (isApproving) {
+      yield { kind: 'notice', message: 'Waiting', detail: 'for ada' }
+      await context.approve({ id: 'a1', by: ['ada'], fingerprint: await context.operation.fingerprint() })
+    }
+    yield* next()
+  },
+}
+
 beforeAll(async () => {
   server = await startPostgres()
   door = await startDoor(server, {
@@ -41,7 +54,7 @@ beforeAll(async () => {
       return decideConnect
     },
     decide: () => decide,
-    plugins: [watching, mask({ key: 'k' })],
+    plugins: [approving, watching, mask({ key: 'k' })],
   })
   const client = await door.connect()
   await answer(
@@ -110,6 +123,21 @@ describe('the opening of a session', () => {
     decideConnect = deny
 
     await expect(door.connect()).rejects.toThrow(/42501 not today/)
+  })
+
+  test('may wait for people, who are asked about its settings', async () => {
+    const review = { approvers: ['dba'], quorum: 1, timeout: 60 }
+    decideConnect = { ...allow, effect: 'review', review, session: { read_only: true } }
+    await expect(door.connect()).rejects.toThrow(/42501 Cannot run operation: it needs an approval/)
+
+    isApproving = true
+    const client = await door.connect({ parameters: { work_mem: '1MB' } }).finally(() => {
+      isApproving = false
+    })
+
+    expect(opening?.approval?.by).toEqual(['ada'])
+    expect(await value(client, 'SHOW default_transaction_read_only')).toBe('on')
+    client.end()
   })
 
   test('cannot be for replication, whatever policy says, and policy can tell', async () => {
