@@ -6,6 +6,7 @@ import { finished } from 'node:stream/promises'
 import pg from 'pg'
 import { serialize } from 'pg-protocol'
 import postgres from 'postgres'
+import { protocol32, RawAgent, sslRequest, startup } from '../postgres/raw-agent.ts'
 import { runCommand } from '../support/child.ts'
 import { errorFields, WireClient } from '../support/wire-client.ts'
 import type { House, Replica } from './start-house.ts'
@@ -288,6 +289,40 @@ print(k.fetchone()[0])
       const client = await connect(replica, await house.token('backup-agent', { expiresIn: 2 }))
       const error = await client.receive()
       equal(errorFields(error.body).C, '28000')
+    },
+  },
+  {
+    name: 'TLS begins by a request or at once, and what is wrong inside it is told inside it',
+    async run(house, replica) {
+      const { ca } = house
+      const password = serialize.password(await house.token('backup-agent'))
+      const asked = await RawAgent.connect(replica.postgres)
+      asked.send(sslRequest)
+      equal(await asked.letter(), 'S')
+      await asked.startTls({ ca })
+      const direct = await RawAgent.direct(replica.postgres, { ca, alpn: 'postgresql' })
+      for (const agent of [asked, direct]) {
+        agent.send(startup({ user: 'agent', database: 'shop' }, protocol32))
+        equal((await agent.message()).type, 'R')
+        agent.send(password)
+        const key = (await agent.messagesUntil('Z')).find(({ type }) => type === 'K')
+        equal(key?.body.length, 4 + 32)
+        agent.send(serialize.query('SELECT count(*) FROM orders'))
+        equal((await agent.messagesUntil('Z')).map(({ type }) => type).join(''), 'TDCZ')
+        agent.destroy()
+      }
+
+      const nameless = await RawAgent.direct(replica.postgres, { ca })
+      match(String((await nameless.error()).M), /without the protocol "postgresql"/)
+      await rejects(RawAgent.direct(replica.postgres, { ca, alpn: 'http/1.1' }))
+      const twice = await RawAgent.direct(replica.postgres, { ca, alpn: 'postgresql' })
+      twice.send(sslRequest)
+      equal((await twice.error()).C, '08P01')
+      const gone = await RawAgent.connect(replica.postgres)
+      gone.send(Uint8Array.of(0x16, 3, 1, 0, 40, 1, 0))
+      gone.end()
+      await gone.rest()
+      for (const agent of [nameless, twice, gone]) agent.destroy()
     },
   },
   {

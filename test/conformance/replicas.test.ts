@@ -40,6 +40,25 @@ test('a rejection given on one replica reaches the agent on the other', async ()
   held.client.end()
 })
 
+test('a statement that runs on one replica is cancelled through the other, and the session goes on', async () => {
+  const password = await house.token('backup-agent')
+  const client = await WireClient.connect({ ...one.postgres, user: 'agent', database: 'shop', password })
+  client.send(serialize.query('SELECT count(*) FROM generate_series(1, 2000000000)'))
+  const outcome = client.receiveUntilReady()
+
+  // A request that comes before the target has begun finds nothing to cancel.
+  const isOver = outcome.then(() => true)
+  const cancelled = (): Promise<boolean> =>
+    Promise.race([isOver, WireClient.cancel(other.postgres, client.key).then(() => false)])
+  await expect.poll(cancelled, { timeout: 10_000 }).toBe(true)
+
+  const error = (await outcome).find(({ type }) => type === 'E')
+  expect(errorFields(error!.body).C).toBe('57014')
+  client.send(serialize.query('SELECT count(*) FROM carts'))
+  expect((await client.receiveUntilReady()).map(({ type }) => type).join('')).toBe('TDCZ')
+  client.end()
+})
+
 test('when the replica that asked dies, the agent finds its approval again on the other', async () => {
   const text = 'DELETE FROM carts WHERE id = 5'
   const held = await hold(one, text)

@@ -6,6 +6,7 @@ import { agents, people } from '../../demo/agents.ts'
 import { startShopApi } from '../../demo/shop-api.ts'
 import { createShop, type Passwords } from '../../demo/shop-database.ts'
 import { generatePrivateKey } from '../../gateway/recordings/signer.ts'
+import { makeCertificate } from '../support/certificate.ts'
 import { runCommand } from '../support/child.ts'
 import { freePort } from '../support/free-port.ts'
 import { type Gateway, runtimeCommand, spawnGateway } from '../support/spawn-gateway.ts'
@@ -19,6 +20,8 @@ export interface House {
   /** The shop's database as its superuser. */
   readonly databaseUrl: string
   readonly idp: Idp
+  /** The authority that the PostgreSQL doors' certificate is from. */
+  readonly ca: string
   readonly replicas: readonly Replica[]
   /** The store of the replicas, unless it is SQLite. */
   readonly redis: Awaited<ReturnType<typeof startRedis>> | undefined
@@ -75,6 +78,12 @@ export async function startHouse(options: {
     REDIS_URL: redis?.url ?? '',
   }
 
+  const { ca } = await makeCertificate(folder)
+  const tls = {
+    certificate: `file:${join(folder, 'server.crt')}`,
+    key: `file:${join(folder, 'server.key')}`,
+  }
+
   const replicas: Replica[] = []
   for (let index = 0; index < (options.replicas ?? 1); index++) {
     const httpPort = await freePort()
@@ -85,7 +94,7 @@ export async function startHouse(options: {
       : { sqlite: { path: join(folder, 'sluice.db') } }
     const shop = { kind: 'postgres', host: database.host, port: database.port, database: 'shop' }
     const config = {
-      listen: { http: { port: httpPort }, postgres: { ...postgres, plaintext: 'loopback' } },
+      listen: { http: { port: httpPort }, postgres: { ...postgres, plaintext: 'loopback', tls } },
       identity: { issuers: [{ issuer: idp.issuer, audience: 'sluice', skewSeconds: 0 }] },
       policy: { bundle: join(import.meta.dirname, '../../bundle') },
       ...(options.plugins && { plugins: options.plugins }),
@@ -128,6 +137,7 @@ export async function startHouse(options: {
     database,
     databaseUrl: database.urlFor(database.user, passwords.postgres, 'shop'),
     idp,
+    ca,
     replicas,
     redis,
     secrets: [...Object.values(passwords), apiKey, ...Object.values(keys)],

@@ -138,5 +138,7 @@ export function startup(parameters: Readonly<Record<string, string>>, version: n
   return packet(version, new TextEncoder().encode([...fields, '', ''].join('\0')))
 }
 
+export const protocol32 = (3 << 16) | 2
+
 export const sslRequest = packet(80877103)
 export const gssEncRequest = packet(80877104)

@@ -414,18 +414,6 @@ test('harmless parameters of the startup reach the target', async () => {
   expect(values).toEqual(['tester', 'Asia/Tokyo'])
 })
 
-test('a newer protocol is negotiated down to 3.0', async () => {
-  const door = await start()
-  const body = concat([int32(196610), new TextEncoder().encode('user\0a\0database\0shop\0_pq_.x\0y\0\0')])
-
-  const received = await exchange(door, concat([int32(4 + body.length), body]))
-
-  // v, length, newest minor version, count, names; then the request for a password
-  expect(received.subarray(0, 20)).toEqual(
-    Buffer.from([0x76, 0, 0, 0, 19, 0, 3, 0, 0, 0, 0, 0, 1, ...Buffer.from('_pq_.x\0')]).subarray(0, 20),
-  )
-})
-
 test('encryption is offered as configured, and none behind GSSENCRequest', async () => {
   const door = await start()
 
