@@ -45,6 +45,8 @@ export async function startHouse(options: {
   readonly runtime: 'node' | 'deno'
   readonly store: 'sqlite' | 'redis'
   readonly replicas?: number
+  /** How agents bring their token to the PostgreSQL doors. */
+  readonly authentication?: 'password' | 'oauth'
   /** The chain, when it is not the shipped one. */
   readonly plugins?: readonly (string | object)[]
 }): Promise<House> {
@@ -94,7 +96,15 @@ export async function startHouse(options: {
       : { sqlite: { path: join(folder, 'sluice.db') } }
     const shop = { kind: 'postgres', host: database.host, port: database.port, database: 'shop' }
     const config = {
-      listen: { http: { port: httpPort }, postgres: { ...postgres, plaintext: 'loopback', tls } },
+      listen: {
+        http: { port: httpPort },
+        postgres: {
+          ...postgres,
+          plaintext: 'loopback',
+          tls,
+          authentication: options.authentication ?? 'password',
+        },
+      },
       identity: { issuers: [{ issuer: idp.issuer, audience: 'sluice', skewSeconds: 0 }] },
       policy: { bundle: join(import.meta.dirname, '../../bundle') },
       ...(options.plugins && { plugins: options.plugins }),
