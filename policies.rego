@@ -12,11 +12,12 @@ decision := {"version": 1, "allow": allow, "deny": deny, "review": review, "mask
 
 default allow := false
 
-# The backup agent reads all of the shop, also in bulk.
+# The backup agent reads all of the shop, also in bulk: pg_dump locks what it reads against being dropped.
 allow if {
 	agent("backup")
 	target("shop")
-	postgres.only({"select", "explain", "copy to"})
+	postgres.only({"select", "explain", "copy to", "lock"})
+	postgres.locks_only({"access share"})
 }
 
 # The reporting agent reads, and nothing else.

@@ -6,6 +6,14 @@ test_backup_reads_everything_in_bulk if {
 	allowed with input as sql("backup", {"commands": ["copy to", "select"], "relations": [table("payments", ["read"])]})
 }
 
+test_backup_locks_what_it_reads_against_being_dropped if {
+	allowed with input as sql("backup", {"commands": ["lock"], "locks": [lock("payments", "access share")]})
+	every mode in ["exclusive", "access exclusive"] {
+		not allow with input as sql("backup", {"commands": ["lock"], "locks": [lock("payments", mode)]})
+	}
+	not allow with input as sql("reporting", {"commands": ["lock"], "locks": [lock("payments", "access share")]})
+}
+
 test_backup_does_not_write if {
 	denied("no rule lets backup-agent run INSERT on public.payments") with input as sql("backup", {
 		"commands": ["insert"],
@@ -158,6 +166,35 @@ test_drivers_look_at_types_and_settings if {
 	}
 }
 
+test_poolers_put_everything_back if {
+	every command in ["reset", "discard"] {
+		allowed with input as sql("support", {"commands": [command], "settings": ["*"], "settings_reset": ["*"]})
+	}
+	allowed with input as sql("support", {"commands": ["reset"], "settings": ["role"], "settings_reset": ["role"]})
+}
+
+test_drivers_and_pg_dump_say_what_holds_anyway if {
+	every name, value in {"client_encoding": "UTF8", "standard_conforming_strings": "on", "search_path": ""} {
+		allowed with input as sql("backup", {"commands": ["set"], "settings": [name], "setting_values": {name: value}})
+	}
+	every name, value in {"client_encoding": "LATIN1", "standard_conforming_strings": "off", "search_path": "evil"} {
+		denied(sprintf("no agent may change the setting %s", [name])) with input as sql("backup", {
+			"commands": ["set"],
+			"settings": [name],
+			"setting_values": {name: value},
+		})
+	}
+}
+
+test_a_rule_may_look_below_views_and_into_partitions if {
+	below := {"reached": [{"schema": "public", "name": "payments", "kind": "table", "access": ["read"]}]}
+	many := {"reached": [{"schema": "public", "name": "*", "kind": "unknown", "access": ["read"]}]}
+	every facts in [below, many] {
+		data.sluice.postgres.reaches("public.payments") with input as sql("backup", facts)
+		not data.sluice.postgres.reaches("private.payments") with input as sql("backup", facts)
+	}
+}
+
 test_psql_describes_tables if {
 	every name in ["pg_class", "pg_attribute", "pg_statistic_ext", "pg_publication"] {
 		allowed with input as sql("support", {
@@ -228,7 +265,7 @@ test_sessions_do_not_begin_with_other_names if {
 test_settings_that_change_what_statements_mean_are_denied if {
 	every setting in [
 		"*", "search_path", "role", "session_authorization", "standard_conforming_strings", "client_encoding",
-		"row_security", "session_replication_role",
+		"session_replication_role",
 	] {
 		denied(sprintf("no agent may change the setting %s", [setting])) with input as sql("backup", {
 			"commands": ["set"],
@@ -279,7 +316,7 @@ sql(group, facts) := {
 		"facts": object.union(
 			{
 				"status": "known", "problems": [], "statements": 1, "commands": [], "relations": [], "columns": [],
-				"functions": [], "settings": [], "has_where": true,
+				"functions": [], "locks": [], "settings": [], "has_where": true,
 			},
 			facts,
 		),
@@ -324,3 +361,5 @@ catalog_function(name, volatility) := {
 	"language": "internal",
 	"security_definer": false,
 }
+
+lock(name, mode) := {"schema": "public", "name": name, "mode": mode}

@@ -193,6 +193,8 @@ class Collector implements Collected {
   readonly #references: Reference[] = []
   /** `(x).name`: a column of whichever composite x is, or a function of one argument. */
   readonly #attributes: [name: string, use: Use][] = []
+  /** Names of settings that are no constants where they stand, and yet known. */
+  readonly #settingNames = new Map<Node, string>()
   #columnIndex: ReadonlyMap<string, readonly Relation[]> | undefined
   /** Functions that the catalog does not have: with one argument, the name may be a column's. */
   readonly #unknownFunctions = new Map<string, number>()
@@ -478,6 +480,7 @@ class Collector implements Collected {
     const inside: Surroundings = { ...this.#with(body, reading(shown)), from: new Set(), isCompared: false }
     this.#visit(body.fromClause, inside)
     this.#lockRows(body, inside.from)
+    this.#nameSetting(body)
     // What a locking clause names are aliases, not relations.
     this.#children(body, inside, 'withClause', 'intoClause', 'lockingClause', 'fromClause', 'larg', 'rarg')
     if (isNode(body.larg)) {
@@ -489,6 +492,24 @@ class Collector implements Collected {
       const targets = around.isCompared || isDistinct(body) ? body.targetList : decidingTargets(body)
       this.#visit(targets, using(inside, 'filtered'))
     }
+  }
+
+  /** `SELECT set_config(name, …) FROM pg_settings WHERE name = '…'`: pg_dump sets what older servers do not know. */
+  #nameSetting(body: Node): void {
+    const { targetList, fromClause, whereClause, limitOption, op, ...others } = body
+    const [target, ...moreTargets] = nodes(targetList)
+    const [range, ...moreRanges] = nodes(fromClause)
+    const call = child(child(child(target ?? {}, 'ResTarget'), 'val'), 'FuncCall')
+    const [name] = nodes(call.args)
+    const { kind, name: operator, lexpr, rexpr } = child(child(body, 'whereClause'), 'A_Expr')
+    const from = isNode(range?.RangeVar) ? this.resolutions.get(range.RangeVar) : undefined
+    const isPlain = moreTargets.length + moreRanges.length + Object.keys(others).length === 0
+    const isSettings =
+      from?.kind === 'relation' && from.relation.isBuiltin && from.relation.name === 'pg_settings'
+    const isChosen = kind === 'AEXPR_OP' && names(operator).join('.') === '=' && isColumn(lexpr, 'name')
+    const chosen = constantText(rexpr)
+    if (isPlain && isSettings && isChosen && name && isColumn(name, 'name') && chosen !== undefined)
+      this.#settingNames.set(name, chosen)
   }
 
   /** Without a list everything in FROM is locked, also what a subquery there reads. */
@@ -922,7 +943,7 @@ class Collector implements Collected {
   }
 
   #setConfig(args: readonly Node[]): void {
-    const name = constantText(args[0])
+    const name = constantText(args[0]) ?? (args[0] && this.#settingNames.get(args[0]))
     this.#setting(name?.toLowerCase() ?? '*', constantText(args[1]))
   }
 
@@ -1038,6 +1059,10 @@ const rowLocks: Readonly<Record<string, string>> = {
 
 /** From here on relations are found by an index of their columns. */
 const manyRelations = 16
+
+function isColumn(value: unknown, name: string): boolean {
+  return isNode(value) && isNode(value.ColumnRef) && fieldsOf(value.ColumnRef.fields).join('.') === name
+}
 
 function readsSubquery(from: unknown): boolean {
   return nodes(from).some(

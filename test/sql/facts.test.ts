@@ -482,6 +482,11 @@ describe('settings', () => {
     ["SELECT pg_catalog.set_config('role', 'a', true)", ['role']],
     ["SELECT set_config('ro' || 'le', 'a', true)", ['*']],
     ['SELECT set_config($1, $2, true)', ['*']],
+    ["SELECT set_config(name, 'view', false) FROM pg_settings WHERE name = 'a.b'", ['a.b']],
+    ["SELECT set_config(name, 'view', false) FROM pg_settings WHERE name <> 'a.b'", ['*']],
+    ["SELECT set_config(name, 'view', false) FROM pg_settings WHERE name = 'a.b' OR true", ['*']],
+    ["SELECT set_config(name, 'view', false) FROM pg_settings s, customers WHERE name = 'a.b'", ['*']],
+    ["SELECT set_config(name, 'view', false) FROM customers WHERE name = 'a.b'", ['*']],
     ['CREATE FUNCTION f() RETURNS int LANGUAGE sql SET search_path = a AS $$SELECT 1$$', ['search_path']],
     ['SHOW search_path', []],
   ])('changed by %s are %j', (text, expected) => {
