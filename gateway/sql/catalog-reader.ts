@@ -21,8 +21,10 @@ export interface CatalogReader {
 
 /** At most one read a second for names that nobody knows. */
 const unknownNameInterval = 1_000
-/** DDL that did not come through the gateway is seen after this long. */
-const defaultInterval = 60_000
+/** DDL that did not come through this gateway is seen after this long, in milliseconds. */
+const defaultInterval = 5_000
+/** Looking whether something has changed takes at most this share of the time: with very many tables less often. */
+const lookingShare = 0.01
 /** Seconds. */
 const idleTimeout = 30
 const connectTimeout = 10
@@ -39,7 +41,7 @@ export function catalogReader(options: {
   readonly log: Log
   /** Epoch milliseconds. */
   readonly now?: () => number
-  /** Milliseconds between periodic reads. */
+  /** Milliseconds between looks whether something has changed. */
   readonly interval?: number
 }): CatalogReader {
   const now = options.now ?? Date.now
@@ -58,22 +60,39 @@ export function catalogReader(options: {
   let running: Promise<Catalog> | undefined
   let following: Promise<Catalog> | undefined
 
-  const timer = setInterval(() => {
-    // Nobody has asked for this target yet, so nobody needs it fresh.
-    if (latest) refresh('time').catch(() => {})
-  }, options.interval ?? defaultInterval)
+  /** Somebody has asked for it since the last look. */
+  let isAsked = false
+  let isClosed = false
+  const interval = options.interval ?? defaultInterval
+  let timer = setTimeout(look, interval)
 
   return {
-    read: async () => (latest && !isStale ? latest.catalog : refresh('ddl')),
-    current: () => (isStale ? undefined : latest?.catalog),
+    async read() {
+      isAsked = true
+      return latest && !isStale ? latest.catalog : refresh('ddl')
+    },
+    current() {
+      isAsked = true
+      return isStale ? undefined : latest?.catalog
+    },
     refresh,
     invalidate() {
       isStale = true
     },
     async close() {
-      clearInterval(timer)
+      isClosed = true
+      clearTimeout(timer)
       await sql.end({ timeout: 1 })
     },
+  }
+
+  /** Whoever asks next for what nobody has asked for meanwhile waits for a look of its own. */
+  async function look(): Promise<void> {
+    const startedAt = now()
+    if (isAsked && latest) await refresh('time').catch(() => {})
+    else isStale = true
+    isAsked = false
+    if (!isClosed) timer = setTimeout(look, Math.max(interval, (now() - startedAt) / lookingShare))
   }
 
   async function refresh(reason: 'ddl' | 'unknown name' | 'mismatch' | 'time'): Promise<Catalog> {
@@ -254,7 +273,9 @@ const queries = {
     SELECT t.oid, n.nspname AS schema, t.typname AS name
     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace`,
 
+  // A write goes on to partitions and heirs, and along foreign keys that cascade, and runs what those run.
   unseen: `
+    WITH RECURSIVE own AS (
     SELECT tgrelid AS relation, tgfoid AS function, 'write' AS access FROM pg_trigger WHERE NOT tgisinternal
     UNION
     SELECT p.polrelid, d.refobjid, e.access
@@ -303,7 +324,20 @@ const queries = {
       JOIN pg_type t ON o.opcintype IN (t.oid, t.typbasetype, t.typelem)
       JOIN pg_attribute a ON a.atttypid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
       CROSS JOIN (VALUES ('read'), ('write')) AS e (access)
-    WHERE o.opcdefault AND k.function >= ${firstUserOid}`,
+    WHERE o.opcdefault AND k.function >= ${firstUserOid}
+    ), edge AS (
+      SELECT inhparent AS relation, inhrelid AS next FROM pg_inherits
+      UNION
+      SELECT confrelid, conrelid FROM pg_constraint
+      WHERE contype = 'f' AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'))
+    ), reached AS (
+      SELECT relation, next FROM edge
+      UNION
+      SELECT r.relation, e.next FROM reached r JOIN edge e ON e.relation = r.next
+    )
+    SELECT relation, function, access FROM own
+    UNION
+    SELECT r.relation, o.function, 'write' FROM reached r JOIN own o ON o.relation = r.next AND o.access = 'write'`,
 
   typeFunctions: `
     SELECT casttarget AS type, castfunc AS function FROM pg_cast WHERE castfunc >= ${firstUserOid}

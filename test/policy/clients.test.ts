@@ -153,7 +153,11 @@ describe('the tour', () => {
     ['reporting', "SET datestyle = 'ISO'", 'allow'],
     ['reporting', 'SET standard_conforming_strings = on', 'allow'],
     ['reporting', "SELECT pg_catalog.set_config('search_path', '', false)", 'allow'],
-    ['reporting', "SELECT set_config('search_path', '', false), set_config('search_path', 'evil', false)", 'deny'],
+    [
+      'reporting',
+      "SELECT set_config('search_path', '', false), set_config('search_path', 'evil', false)",
+      'deny',
+    ],
     ['reporting', "RESET ALL; SELECT set_config('ro' || 'le', 'postgres', false)", 'deny'],
     ['reporting', 'RESET ROLE; SET ROLE postgres', 'deny'],
     ['reporting', 'ALTER ROLE postgres RESET ALL', 'deny'],

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type CatalogReader, catalogReader } from '../../gateway/sql/catalog-reader.ts'
 import { freePort } from '../support/free-port.ts'
 import { silentLog } from '../support/silent-log.ts'
@@ -142,6 +142,65 @@ describe.each([15, 18] as const)('the catalog of a PostgreSQL %i', (version) => 
     expect(reader.current()).toBeUndefined()
     expect(await reader.read()).toBe(before)
     expect(reader.current()).toBe(before)
+  })
+
+  test('notices what others do to functions and tables, name for name the same', async () => {
+    const { hostname, port, username, password } = new URL(shop.url)
+    const watching = catalogReader({
+      connect: { host: hostname, port: Number(port), user: username, password, database: 'postgres' },
+      log: silentLog,
+      interval: 20,
+    })
+    const client = await shop.direct()
+    await client.query('CREATE TABLE made_again (id int)')
+    const before = (await watching.read()).relation('public', 'made_again')
+
+    await client.query(`DROP TABLE made_again; CREATE TABLE made_again (id int, note text);
+      ALTER FUNCTION mail_of(int) VOLATILE SECURITY DEFINER`)
+    await vi.waitFor(
+      () => expect(watching.current()?.functions('mail_of')[0]?.security_definer).toBe(true),
+      5_000,
+    )
+    const after = watching.current()
+    await client.query('DROP TABLE made_again; ALTER FUNCTION mail_of(int) STABLE SECURITY INVOKER')
+    await watching.close()
+
+    expect(after?.functions('mail_of')).toMatchObject([{ volatility: 'volatile', security_definer: true }])
+    expect(after?.relation('public', 'made_again')?.oid).not.toBe(before?.oid)
+    expect([...(after?.relation('public', 'made_again')?.columns.keys() ?? [])]).toEqual(['id', 'note'])
+  })
+
+  test('a body that was replaced makes a new snapshot', async () => {
+    const client = await shop.direct()
+    const before = await reader.refresh('ddl')
+    const body = (text: string) =>
+      client.query(
+        `CREATE OR REPLACE FUNCTION vip(numeric) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS '${text}'`,
+      )
+    await body('BEGIN RETURN true; END')
+
+    const after = await reader.refresh('time')
+    await body('BEGIN RETURN $1 > 15; END')
+
+    expect(after.generation).toBeGreaterThan(before.generation)
+  })
+
+  test('knows the roles that the account can become, and the schemas that each may use', async () => {
+    const client = await shop.direct()
+    await client.query('CREATE ROLE guest; CREATE SCHEMA hidden')
+    const catalog = await reader.refresh('ddl')
+    await client.query('DROP SCHEMA hidden; DROP ROLE guest')
+
+    expect(catalog).toMatchObject({
+      searchPathSetting: '"$user", public',
+      role: 'postgres',
+      sessionUser: 'postgres',
+    })
+    expect(catalog.usableSchemas('postgres')).toContain('hidden')
+    expect(catalog.usableSchemas('guest')).toContain('public')
+    expect(catalog.usableSchemas('guest')).not.toContain('hidden')
+    expect(catalog.usableSchemas('nobody')).toBeUndefined()
+    expect(catalog.roles).toContain('guest')
   })
 
   test('a read begins after the change that it was asked for, also while another runs', async () => {
