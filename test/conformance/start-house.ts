@@ -25,6 +25,8 @@ export interface House {
   readonly replicas: readonly Replica[]
   /** The store of the replicas, unless it is SQLite. */
   readonly redis: Awaited<ReturnType<typeof startRedis>> | undefined
+  /** By account. */
+  readonly passwords: Passwords
   /** Passwords, keys: what must never be seen anywhere. */
   readonly secrets: readonly string[]
   /** Runs a `sluice` command in the way a person would. */
@@ -45,6 +47,8 @@ export async function startHouse(options: {
   readonly runtime: 'node' | 'deno'
   readonly store: 'sqlite' | 'redis'
   readonly replicas?: number
+  /** Of the database: 15 is the one that the system's pg_dump fits. */
+  readonly version?: 15 | 18
   /** How agents bring their token to the PostgreSQL doors. */
   readonly authentication?: 'password' | 'oauth'
   /** The chain, when it is not the shipped one. */
@@ -53,7 +57,7 @@ export async function startHouse(options: {
   await using started = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'sluice-house-'))
   started.defer(() => rm(folder, { recursive: true, force: true }))
-  const database = await startPostgres({ version: 18 })
+  const database = await startPostgres({ version: options.version ?? 18 })
   started.defer(() => database.stop())
   const passwords: Passwords = {
     postgres: secret(),
@@ -150,6 +154,7 @@ export async function startHouse(options: {
     ca,
     replicas,
     redis,
+    passwords,
     secrets: [...Object.values(passwords), apiKey, ...Object.values(keys)],
     token: (client, { expiresIn } = {}) =>
       idp.token({ client, ...(expiresIn !== undefined && { expiresIn }) }),
