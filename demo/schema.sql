@@ -36,6 +36,7 @@ CREATE TABLE deployments (
 
 CREATE ROLE shop_agents LOGIN;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO shop_agents;
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO shop_agents;
 CREATE ROLE ci_contractor LOGIN CREATEDB;
 GRANT SELECT, INSERT ON deployments TO ci_contractor;
 CREATE ROLE shop_api LOGIN;
