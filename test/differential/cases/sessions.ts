@@ -327,6 +327,17 @@ export const sessionCases: readonly Case[] = [
     steps: [frame('S', [bytes(1)]), sync(), frame('H', [bytes(1)]), sync()],
   },
   {
+    name: 'session: FunctionCall, in binary and in text',
+    ready: 5,
+    steps: [
+      frame('F', [int32(1610), int16(0), int16(0), int16(1)]), // pi()
+      frame('F', [int32(1610), int16(0), int16(0), int16(0)]),
+      frame('F', [int32(1299), int16(0), int16(1), int32(0), int16(0)]), // now() with an argument too many
+      frame('F', [int32(4_000_000), int16(0), int16(0), int16(0)]),
+      query('SELECT 1'),
+    ],
+  },
+  {
     name: 'session: names that are longer than the server keeps',
     refused: cut,
     steps: [
