@@ -6,6 +6,7 @@
  */
 import type { SqlParameter } from '../operation.ts'
 import type { Catalog } from '../sql/catalog.ts'
+import type { NameValues } from '../sql/name-state.ts'
 import type { Statement } from '../sql/statement.ts'
 
 /** A text, and what was understood of it, when. */
@@ -17,6 +18,8 @@ export interface Prepared {
   readonly catalog: Catalog
   /** Of the session's scope. */
   readonly version: number
+  /** Who runs it, as far as the session has changed that. */
+  readonly role: NameValues['role']
   /** It depends on a name whose making the target has not confirmed. */
   readonly isUncertain: boolean
 }

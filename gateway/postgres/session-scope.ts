@@ -251,9 +251,10 @@ export class SessionScope {
 
   #look(what: string | number | Prepared, catalog: Catalog, segment: number): Prepared {
     const version = this.#version
+    const { role } = this.#names.now
     if (typeof what === 'number') {
       const statement = calledFunction(what, catalog)
-      return { text: statement.text, statement, types: [], version, catalog, isUncertain: false }
+      return { text: statement.text, statement, types: [], version, role, catalog, isUncertain: false }
     }
     let isUncertain = false
     const lookUp =
@@ -277,7 +278,7 @@ export class SessionScope {
     const statement =
       typeof what === 'string' ? this.#analysis.analyse(text, scope) : what.statement.under(scope)
     const types = typeof what === 'string' ? [] : what.types
-    return { text, statement, types, version, catalog, isUncertain }
+    return { text, statement, types, version, role, catalog, isUncertain }
   }
 
   /** Worked out once for as long as nothing changes. */

@@ -63,10 +63,14 @@ export class StatementOperation implements SqlOperation {
     // The same text means something else under another DateStyle or TimeZone.
     const settings = [...this.#settings].filter(([name]) => !meaninglessSettings.has(name)).sort()
     const hash = createHash('sha256')
-    const { types, statement } = this.prepared
-    // EXECUTE means what was prepared under the name.
+    const { types, statement, role } = this.prepared
+    // EXECUTE means what was prepared under the name, and every name what the search path makes of it.
     const runs = statement.runs.map(({ text }) => text)
+    const named = [this.facts.relations, this.facts.functions].map((all) =>
+      all.map(({ schema, name }) => [schema, name]),
+    )
     hash.update(JSON.stringify([issuer, subject, actors, target.name, this.text, runs, types, settings]))
+    hash.update(JSON.stringify([named, role]))
     for (const { format, value } of this.parameters) {
       hash.update(`\0${format} ${value?.length ?? 'null'}\0`)
       if (value) hash.update(value)

@@ -126,6 +126,31 @@ describe.each([
     expect(seen).toBe(isTold ? schema : 'unresolved')
   })
 
+  test('consent to a text is for no other relations, and for no other role', async () => {
+    const seen: (string | undefined)[] = []
+    for (const before of [
+      'SELECT 1',
+      'SELECT 2',
+      'SET search_path = b',
+      'SET search_path = public',
+      'SET ROLE visitor',
+    ]) {
+      const client = await door.connect()
+      client.send(query(before), query('SELECT w FROM t WHERE false'))
+      await client.receiveUntilReady(2)
+      client.end()
+      const asked = door.asked.findLast(({ text }) => text === 'SELECT w FROM t WHERE false')
+      seen.push(await asked?.fingerprint())
+    }
+
+    const [first, again, ofOther, ofSame, asVisitor] = seen
+
+    expect(again).toBe(first)
+    // PostgreSQL 18 reports the path, and what is reported is part of what people consent to.
+    expect(ofSame === first).toBe(version < 18)
+    expect(new Set([first, ofOther, asVisitor]).size).toBe(3)
+  })
+
   test('an unknown path is known again once it is set, or everything is discarded', async () => {
     const unknown = query("SELECT go('b')")
 
