@@ -15,7 +15,8 @@ import { makeCertificate } from '../support/certificate.ts'
 import { runCommand } from '../support/child.ts'
 import { libpq18 } from '../support/libpq18.ts'
 import { type PostgresServer, startPostgres } from '../support/start-postgres.ts'
-import { gssEncRequest, packet, RawAgent, sslRequest, startup } from './raw-agent.ts'
+import { errorFields } from '../support/wire-client.ts'
+import { gssEncRequest, packet, protocol32, RawAgent, sslRequest, startup } from './raw-agent.ts'
 import { startDoor, type TestDoor } from './start-door.ts'
 
 const agentParameters = { user: 'agent', database: 'shop' }
@@ -284,6 +285,29 @@ for (const [asked, options, answered] of [
     expect((await agent.message()).type).toBe('R')
   })
 }
+
+test('a cancel request may come in TLS, as libpq 17 and later send it', async () => {
+  const agent = await direct({ alpn })
+  agent.send(startup(agentParameters, protocol32))
+  await agent.message()
+  agent.send(serialize.password('token'))
+  const key = (await agent.messagesUntil('Z')).find(({ type }) => type === 'K')
+  agent.send(serialize.query('SELECT count(*) FROM generate_series(1, 2000000000)'))
+  const outcome = agent.messagesUntil('Z')
+
+  // A request that comes before the target has begun finds nothing to cancel.
+  const isOver = outcome.then(() => true)
+  const cancel = async (): Promise<boolean> => {
+    const canceller = await direct({ alpn })
+    canceller.send(packet(80877102, key!.body))
+    expect(await canceller.rest()).toHaveLength(0)
+    return false
+  }
+  await expect.poll(() => Promise.race([isOver, cancel()]), { timeout: 10_000 }).toBe(true)
+
+  const error = (await outcome).find(({ type }) => type === 'E')
+  expect(errorFields(error!.body).C).toBe('57014')
+})
 
 test('when too many do not say who they are, the one that has taken longest makes room', async () => {
   const door = await startDoor(server)
