@@ -67,8 +67,8 @@ import {
 import { IdleLimit } from './idle-limit.ts'
 import type { Change, Portal, Prepared } from './names.ts'
 import { Outbox } from './outbox.ts'
-import type { MeasuresInForce } from './session-measures.ts'
 import type { TargetLimits } from './postgres-target.ts'
+import type { MeasuresInForce } from './session-measures.ts'
 import { type Analysis, SessionScope, type StartPath } from './session-scope.ts'
 import { StatementOperation } from './statement-operation.ts'
 import type { Upstream } from './upstream.ts'
@@ -752,10 +752,10 @@ export class PostgresSession {
   }
 
   /** A statement that is not known here is not for the target to find. */
-  #refuseUnknownStatement(name: string): void {
+  #refuseUnknownStatement(name: string): undefined {
     if (name !== '') return this.#refuseUnknown(name, [bindPortal(standIn)])
     // Only the target's own error is worded and placed as its own: it is asked for what it cannot have.
-    this.#refuseUnknown(name, [closeStatement(name), bindPortal(name)])
+    return this.#refuseUnknown(name, [closeStatement(name), bindPortal(name)])
   }
 
   /** Lets the target say that it does not know a stand-in, and tells the agent the same of the name. */
