@@ -39,6 +39,34 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
        GRANT ALL ON own_settings TO agent_ro;
        CREATE DOMAIN reset AS text CHECK (set_config('role', 'none', false) IS NOT NULL
          AND set_config('default_transaction_read_only', 'off', false) IS NOT NULL);
+       CREATE TABLE checked (id int);
+       INSERT INTO checked VALUES (1);
+       ALTER TABLE checked ADD CHECK (set_config('role', 'none', false) IS NOT NULL) NOT VALID;
+       ALTER TABLE checked OWNER TO agent_ro;
+       CREATE TABLE parent (id int) PARTITION BY LIST (id);
+       CREATE TABLE child PARTITION OF parent FOR VALUES IN (1);
+       CREATE FUNCTION untie() RETURNS trigger LANGUAGE plpgsql
+         AS 'BEGIN PERFORM set_config(''role'', ''none'', false); RETURN NEW; END';
+       CREATE TRIGGER t BEFORE INSERT ON child FOR EACH ROW EXECUTE FUNCTION untie();
+       CREATE TABLE root (id int PRIMARY KEY);
+       INSERT INTO root VALUES (1);
+       CREATE TABLE middle (id int PRIMARY KEY REFERENCES root ON DELETE CASCADE);
+       INSERT INTO middle VALUES (1);
+       CREATE TABLE leaf (id int REFERENCES middle ON DELETE SET NULL);
+       INSERT INTO leaf VALUES (1);
+       CREATE TRIGGER t BEFORE UPDATE ON leaf FOR EACH ROW EXECUTE FUNCTION untie();
+       GRANT ALL ON root, middle, leaf TO agent_ro;
+       CREATE TABLE elder (id int);
+       INSERT INTO elder VALUES (1);
+       CREATE TABLE younger () INHERITS (elder);
+       INSERT INTO younger VALUES (1);
+       ALTER TABLE younger ADD CHECK (set_config('role', 'none', false) IS NOT NULL);
+       CREATE POLICY p ON younger USING (set_config('role', 'none', false) IS NOT NULL);
+       CREATE TABLE guarded (id int);
+       INSERT INTO guarded VALUES (1);
+       CREATE POLICY p ON guarded USING (set_config('role', 'none', false) IS NOT NULL);
+       ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+       GRANT ALL ON parent, child, elder, younger, guarded TO agent_ro;
        CREATE FUNCTION set_anything(name text, value text) RETURNS text LANGUAGE plpgsql STABLE
          AS 'BEGIN RETURN set_config(name, value, false); END';
        CREATE PROCEDURE escape() LANGUAGE plpgsql
@@ -192,6 +220,14 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
       ["SELECT set_anything('role', 'none')"],
       ['TABLE settings_view'],
       ['INSERT INTO resetting DEFAULT VALUES'],
+      ['COPY resetting (role) FROM STDIN'],
+      ['INSERT INTO parent VALUES (1)'],
+      ['UPDATE elder SET id = 2'],
+      ['DELETE FROM root'],
+      ['TABLE guarded'],
+      ['ALTER TABLE checked VALIDATE CONSTRAINT checked_check'],
+      ['ALTER TABLE checked ADD y reset'],
+      ['CREATE TABLE copied (LIKE resetting INCLUDING DEFAULTS)', 'INSERT INTO copied DEFAULT VALUES'],
       ["DO 'BEGIN SET ROLE NONE; END'"],
       ['CALL escape()'],
       ["PREPARE p AS SELECT set_anything('role', 'none')", 'EXECUTE p'],
