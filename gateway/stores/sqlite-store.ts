@@ -35,6 +35,8 @@ const committedBytes = 8 * 1024 * 1024
 const commitBytes = 8 * 1024
 /** Events that a removal deletes at once: other writers get their turn in between. */
 const removedAtOnce = 64
+/** Bytes for which a removal pauses a millisecond. */
+const deletedPerMs = 32 * 1024
 /** How often to look whether the file is still the one at its path. */
 const movedMs = 200
 /** Streams whose length is remembered; of a forgotten one it is looked up. */
@@ -159,8 +161,12 @@ class SqliteStore implements DurableStreamStore {
     })
     if (buried) this.#waiters.wake(stream)
     // Whatever a process that died has left is deleted along.
-    while (await this.#transact('remove stream', () => this.#deleteSome())) await sleep(retryMs)
-    return buried
+    for (;;) {
+      const deleted = await this.#transact('remove stream', () => this.#deleteSome())
+      if (deleted === undefined) return buried
+      // The log's thread has to keep up: what it leaves is moved by this one.
+      await sleep(retryMs + deleted / deletedPerMs)
+    }
   }
 
   async ping(): Promise<void> {
@@ -276,16 +282,19 @@ class SqliteStore implements DurableStreamStore {
     return this.#statements.removals.get()?.user_version
   }
 
-  /** Deletes some events of a removed stream. @returns whether there may be more */
-  #deleteSome(): boolean {
+  /** Deletes some events of a removed stream. @returns their bytes; `undefined` when no stream is left */
+  #deleteSome(): number | undefined {
     const { buried, oldest, deleteEvents, forget } = this.#statements
     const id = buried.get()?.id
-    if (id === undefined) return false
+    if (id === undefined) return undefined
     const first = oldest.get(Number(id))?.key
+    let bytes = 0
     if (first === undefined || first === null) forget.run(Number(id))
-    else deleteEvents.run(Number(id), Number(first), Number(first))
-    this.#noteCommitted(0)
-    return true
+    else
+      for (const row of deleteEvents.all(Number(id), Number(first), Number(first))) bytes += Number(row.bytes)
+    // What is overwritten goes through the write-ahead log like what is written.
+    this.#noteCommitted(bytes)
+    return bytes
   }
 
   /** @returns how to tell the caller, once the transaction is durable */
@@ -412,7 +421,8 @@ function prepare(database: DatabaseSync) {
       `SELECT min(key) AS key FROM events JOIN streams ON ${keysOfStream} WHERE id = ?`,
     ),
     deleteEvents: database.prepare(`
-      DELETE FROM events WHERE key < (? + 1) << 32 AND key >= ? AND key < ? + ${removedAtOnce}`),
+      DELETE FROM events WHERE key < (? + 1) << 32 AND key >= ? AND key < ? + ${removedAtOnce}
+      RETURNING octet_length(body) AS bytes`),
     forget: database.prepare('DELETE FROM streams WHERE id = ?'),
     removals: database.prepare('PRAGMA user_version'),
     ping: database.prepare('INSERT INTO pinged VALUES (0, ?) ON CONFLICT DO UPDATE SET at = excluded.at'),
