@@ -12,6 +12,10 @@ export type Kind =
   | 'command'
   | 'relation'
   | 'column'
+  | 'column read'
+  | 'column written'
+  | 'column filtered'
+  | 'column output'
   | 'function'
   | 'silent function'
   | 'locked relation'
@@ -20,9 +24,10 @@ export type Kind =
 /** What the facts say against what parse analysis resolved: nothing may be missing, and what is extra is told. */
 export function compareAnalysed(facts: SqlFacts, server: Analysed): readonly Difference[] {
   const known = accesses(facts)
-  const functions = new Set(facts.functions.map(({ schema, name }) => `${schema}.${name}`))
+  const functions = functionNames(facts.functions)
+  const all = functions.union(functionNames(facts.hidden_functions))
   const columns = new Set(facts.columns)
-  const serverColumns = server.columns.union(server.dependencies.columns)
+  const serverColumns = server.read.union(server.written).union(server.dependencies.columns)
   return [
     ...(facts.status === 'known'
       ? []
@@ -30,38 +35,51 @@ export function compareAnalysed(facts: SqlFacts, server: Analysed): readonly Dif
     ...bothSides('command', new Set(facts.commands), server.commands),
     ...bothSides('relation', pairs(known), pairs(server.relations)),
     ...missing('relation', new Set(known.keys()), server.dependencies.relations),
-    ...[...serverColumns].flatMap((column) =>
-      has(columns, column) ? [] : [difference('missing', 'column', column)],
-    ),
+    ...missingColumns('column', facts.columns, serverColumns),
+    ...missingColumns('column read', facts.columns_read, server.read),
+    ...missingColumns('column written', facts.columns_written, server.written),
+    ...missingColumns('column filtered', facts.columns_filtered, server.uses.filtered),
+    ...missingColumns('column output', facts.columns_output, server.uses.output),
     ...[...columns].flatMap((column) =>
       isRead(column, serverColumns) ? [] : [difference('extra', 'column', column)],
     ),
     ...bothSides('function', functions, server.calls, server.silent),
-    ...missing('silent function', functions, server.silent),
-    ...missing('silent function', functions, server.dependencies.functions.difference(server.calls)),
+    ...missing('silent function', all, server.silent),
+    ...missing('silent function', all, server.dependencies.functions.difference(server.calls)),
   ]
 }
 
-/** What planning reached, through views, partitions and inheritance as well. */
+/** What planning used, through views, partitions and inheritance as well. */
 export function comparePlanned(facts: SqlFacts, server: Planned): readonly Difference[] {
-  const known = pairs(accesses(facts))
-  return [
-    ...missing('locked relation', known, pairs(server.relations)),
-    ...missing('locked relation', known, pairs(server.locks)),
-  ]
+  return [...compareLocked(facts, server.relations), ...compareLocked(facts, server.locks)]
 }
 
+/** What running locked, named or reached. */
 export function compareLocked(facts: SqlFacts, locks: Accesses): readonly Difference[] {
-  return missing('locked relation', pairs(accesses(facts)), pairs(locks))
+  const known = pairs(accesses(facts)).union(pairs(accesses({ relations: facts.reached })))
+  return missing('locked relation', known, pairs(locks))
 }
 
-function accesses(facts: SqlFacts): Accesses {
-  return new Map(facts.relations.map(({ schema, name, access }) => [`${schema}.${name}`, new Set(access)]))
+function functionNames(functions: SqlFacts['functions']): ReadonlySet<string> {
+  return new Set(functions.map(({ schema, name }) => `${schema}.${name}`))
+}
+
+function accesses({ relations }: Pick<SqlFacts, 'relations'>): Accesses {
+  return new Map(relations.map(({ schema, name, access }) => [`${schema}.${name}`, new Set(access)]))
 }
 
 /** As `schema.name access`. */
 function pairs(relations: Accesses): ReadonlySet<string> {
   return new Set([...relations].flatMap(([name, access]) => [...access].map((one) => `${name} ${one}`)))
+}
+
+function missingColumns(
+  kind: Kind,
+  facts: readonly string[],
+  server: ReadonlySet<string>,
+): readonly Difference[] {
+  const known = new Set(facts)
+  return [...server].flatMap((column) => (has(known, column) ? [] : [difference('missing', kind, column)]))
 }
 
 /** `*` stands for all columns. The names of columns may hold dots themselves. */

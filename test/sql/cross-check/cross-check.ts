@@ -72,7 +72,7 @@ export async function crossCheck(version: 15 | 18): Promise<CrossCheck> {
         ...(analysed ? compareAnalysed(facts, analysed) : []),
         ...(planned ? comparePlanned(facts, planned) : []),
       ])
-      tally.size(facts, analysed?.columns.size ?? 0)
+      tally.size(facts, analysed?.read.union(analysed.written).size ?? 0)
     },
     async run(text) {
       const { locks, error } = await server.run(text)

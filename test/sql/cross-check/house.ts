@@ -6,12 +6,7 @@ export const reachedByCode: readonly Reach[] = [
   ...['app.name_of', 'app.may_see'].map((from) => ({ from, to: 'app.customers', how: 'function' as const })),
   { from: 'app.admin_secret', to: 'app.secured', how: 'function' },
   { from: 'app.tidy', to: 'app.audit_log', how: 'function' },
-  // Its trigger.
-  ...['app.orders', 'app.order_entry'].map((from) => ({
-    from,
-    to: 'app.audit_log',
-    how: 'function' as const,
-  })),
+  { from: 'app.audit', to: 'app.audit_log', how: 'function' },
 ]
 
 /**

@@ -4,7 +4,7 @@ import type pg from 'pg'
 export interface Reach {
   readonly from: string
   readonly to: string
-  readonly how: 'rule' | 'inheritance' | 'foreign key' | 'function'
+  readonly how: 'rule' | 'inheritance' | 'foreign key' | 'function' | 'trigger'
 }
 
 /** Reads from the catalog, by OID and without any of the gateway's code, what leads where. */
@@ -17,6 +17,11 @@ export async function readReach(client: pg.Client): Promise<readonly Reach[]> {
       UNION SELECT inhparent, inhrelid, 'inheritance' FROM pg_inherits
       UNION SELECT confrelid, conrelid, 'foreign key' FROM pg_constraint WHERE contype = 'f'
       UNION SELECT conrelid, confrelid, 'foreign key' FROM pg_constraint WHERE contype = 'f')
+    SELECT n.nspname || '.' || c.relname AS "from", pn.nspname || '.' || p.proname AS "to", 'trigger' AS how
+    FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+      JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace pn ON pn.oid = p.pronamespace
+    WHERE NOT t.tgisinternal
+    UNION ALL
     SELECT sn.nspname || '.' || s.relname AS "from", tn.nspname || '.' || t.relname AS "to", how
     FROM edges e JOIN pg_class s ON s.oid = e.source JOIN pg_namespace sn ON sn.oid = s.relnamespace
       JOIN pg_class t ON t.oid = e.target JOIN pg_namespace tn ON tn.oid = t.relnamespace`)

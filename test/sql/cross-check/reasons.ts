@@ -99,9 +99,9 @@ const reasons: readonly Reason[] = [
       side === 'missing' && kind === 'silent function' && unnamed.has(what),
   },
   {
-    why: 'reached through a view, a rule, a partition or an inheritance child of a relation that the facts name',
+    why: 'what rules do instead or besides; the facts name the relations that have them',
     covers: (difference, { facts, edges }) =>
-      isReached(difference, [...namesOf(facts)], edges, 'rule', 'inheritance'),
+      facts.rules.length > 0 && isReached(difference, [...namesOf(facts)], edges, 'rule', 'inheritance'),
   },
   {
     why: 'a catalog below a system view that the facts name: pg_depend does not record pinned objects',
@@ -111,22 +111,21 @@ const reasons: readonly Reason[] = [
       facts.relations.some(({ schema, kind }) => kind === 'view' && systemSchemas.has(schema)),
   },
   {
-    why: 'read by a function whose body PostgreSQL inlined; the facts name the function',
+    why: 'used by the body of a function or trigger; the facts name the function, called or hidden',
     covers: (difference, { facts, edges }) =>
-      isReached(difference, [...namesOf(facts), ...callsOf(facts)], edges, 'rule', 'inheritance', 'function'),
+      isReached(difference, functionsOf(facts), edges, 'function', 'rule', 'inheritance'),
   },
   {
-    why: 'locked by a foreign key of a relation that the facts name as written',
+    why: 'a new foreign key puts triggers on the relation that it refers to, which the facts name as read: its rows stay',
+    covers: ({ kind, what }, { text, facts }) =>
+      kind === 'locked relation' &&
+      /REFERENCES/.test(text) &&
+      namesOf(facts).includes(what.replace(/ write$/, '')),
+  },
+  {
+    why: 'used through a foreign key of a relation that is written: checks, cascades, and what they trigger in turn',
     covers: (difference, { facts, edges }) =>
-      isReached(
-        difference,
-        [...namesOf(facts), ...callsOf(facts)],
-        edges,
-        'rule',
-        'inheritance',
-        'function',
-        'foreign key',
-      ),
+      isReached(difference, writtenBy(facts), edges, 'foreign key', 'inheritance', 'trigger', 'function'),
   },
 ]
 
@@ -157,8 +156,14 @@ function namesOf(facts: SqlFacts): readonly string[] {
   return facts.relations.map(({ schema, name }) => `${schema}.${name}`)
 }
 
-function callsOf(facts: SqlFacts): readonly string[] {
-  return facts.functions.map(({ schema, name }) => `${schema}.${name}`)
+function writtenBy({ relations, reached }: SqlFacts): readonly string[] {
+  return [...relations, ...reached].flatMap(({ schema, name, access }) =>
+    access.includes('write') ? [`${schema}.${name}`] : [],
+  )
+}
+
+function functionsOf({ functions, hidden_functions }: SqlFacts): readonly string[] {
+  return [...functions, ...hidden_functions].map(({ schema, name }) => `${schema}.${name}`)
 }
 
 function last(qualified: string): string {

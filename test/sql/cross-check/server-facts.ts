@@ -6,6 +6,7 @@
  * @module
  */
 import type pg from 'pg'
+import { type ColumnUses, columnUses } from './column-uses.ts'
 import { everyNode, nodesOf, nodeTree, numbersOf, type TreeNode, wordOf } from './node-tree.ts'
 
 export type Access = 'read' | 'write'
@@ -24,9 +25,10 @@ export interface ServerFacts {
 export interface Analysed {
   readonly commands: ReadonlySet<string>
   readonly relations: Accesses
-  readonly columns: ReadonlySet<string>
-  /** Columns that come out as they are, or as part of a whole row. */
-  readonly outputs: ReadonlySet<string>
+  /** Columns that need the privilege to select, and those that need the ones to insert or update. */
+  readonly read: ReadonlySet<string>
+  readonly written: ReadonlySet<string>
+  readonly uses: ColumnUses
   /** Functions that the text calls by their name. */
   readonly calls: ReadonlySet<string>
   /** Functions of users that run without being named: operators, casts, checks of domains. */
@@ -139,8 +141,8 @@ export class Server {
 
   #analysed(tree: readonly TreeNode[], depends: readonly Dependency[]): Analysed {
     const relations = new Map<string, Set<Access>>()
-    const columns = new Set<string>()
-    const outputs = new Set<string>()
+    const read = new Set<string>()
+    const written = new Set<string>()
     for (const query of tree.filter(({ kind }) => kind === 'QUERY')) {
       const permissions = nodesOf(query, 'rteperminfos')
       for (const range of nodesOf(query, 'rtable')) {
@@ -153,15 +155,19 @@ export class Server {
         relations.set(relation.name, access)
         if (needed & 2) access.add('read')
         if (Number(wordOf(range, 'rellockmode')) === rowExclusive && needed & ~2) access.add('write')
-        for (const field of ['selectedCols', 'insertedCols', 'updatedCols']) {
+        for (const [field, columns] of [
+          ['selectedCols', read],
+          ['insertedCols', written],
+          ['updatedCols', written],
+        ] as const) {
           for (const bit of numbersOf(permission, field)) columns.add(columnName(relation, bit - wholeRow))
         }
       }
     }
-    for (const node of tree) {
-      const relation =
-        node.kind === 'TARGETENTRY' ? this.#relation(numbersOf(node, 'resorigtbl')[0]) : undefined
-      if (relation) outputs.add(columnName(relation, Number(wordOf(node, 'resorigcol'))))
+    const outermost = tree.find(({ kind }) => kind === 'QUERY')
+    const nameOf = (oid: number, number: number) => {
+      const relation = this.#relation(oid)
+      return relation && columnName(relation, number)
     }
     const called = tree
       .filter(isCall)
@@ -172,8 +178,9 @@ export class Server {
         tree.flatMap((node) => (node.kind === 'QUERY' ? (commands[wordOf(node, 'commandType')] ?? []) : [])),
       ),
       relations,
-      columns,
-      outputs,
+      read,
+      written,
+      uses: outermost ? columnUses(outermost, nameOf) : { output: new Set(), filtered: new Set() },
       calls: this.#functionNames(called),
       silent: this.#functionNames(all.filter((oid) => oid >= firstUserOid && !called.includes(oid))),
       dependencies: {
@@ -241,9 +248,7 @@ export class Server {
 
   /** Looks up the names of what the tree refers to by OID. */
   async #learn(tree: readonly TreeNode[], depends: readonly Dependency[]): Promise<void> {
-    const relations = tree.flatMap((node) =>
-      ['relid', 'resorigtbl'].flatMap((field) => numbersOf(node, field)),
-    )
+    const relations = tree.flatMap((node) => numbersOf(node, 'relid'))
     const functions = tree.flatMap((node) => functionFields.flatMap((field) => numbersOf(node, field)))
     const operators = tree.flatMap((node) => operatorFields.flatMap((field) => numbersOf(node, field)))
     const domains = tree.flatMap((node) =>
