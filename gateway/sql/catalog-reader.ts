@@ -170,6 +170,7 @@ async function readNewer(sql: postgres.Sql, known: Snapshot | undefined): Promis
       inherits: await query('inherits'),
       constraints: await query('constraints'),
       references: await query('references'),
+      follows: await query('follows'),
       functions: await query('functions'),
       operators: await query('operators'),
       types: await query('types'),
@@ -255,6 +256,21 @@ const queries = {
   references: `
     SELECT conrelid AS relation, to_json(conkey) AS columns, confrelid AS target, to_json(confkey) AS keys
     FROM pg_constraint WHERE contype = 'f'`,
+
+  follows: `
+    SELECT p.polrelid AS relation, d.refobjid AS target, 'policy' AS by, NULL::jsonb AS keys
+    FROM pg_policy p JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
+    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid <> p.polrelid
+    UNION
+    SELECT r.ev_class, d.refobjid, 'rule', NULL
+    FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+    WHERE r.rulename <> '_RETURN' AND d.refclassid = 'pg_class'::regclass
+    UNION
+    SELECT confrelid, conrelid, 'deleted', NULL FROM pg_constraint
+    WHERE contype = 'f' AND confdeltype IN ('c', 'n', 'd')
+    UNION
+    SELECT confrelid, conrelid, 'updated', to_jsonb(confkey) FROM pg_constraint
+    WHERE contype = 'f' AND confupdtype IN ('c', 'n', 'd')`,
 
   functions: `
     SELECT p.oid, n.nspname AS schema, p.proname AS name, p.provolatile AS volatility, l.lanname AS language,

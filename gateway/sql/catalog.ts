@@ -58,6 +58,18 @@ export interface Relation {
   readonly constraints: readonly (readonly number[])[]
   /** Foreign keys of other relations to this one. */
   readonly references: readonly Reference[]
+  /** What PostgreSQL uses besides when this one is used. */
+  readonly follows: readonly Follow[]
+}
+
+/**
+ * `policy`: row security reads it. `rule`: actions of rules use it. `deleted`, `updated`: a foreign key changes
+ * it when rows of the other one go, or when one of `keys`, attribute numbers of that one, changes.
+ */
+export interface Follow {
+  readonly relation: number
+  readonly by: 'policy' | 'rule' | 'deleted' | 'updated'
+  readonly keys: readonly number[]
 }
 
 export interface CatalogColumn {
@@ -140,6 +152,12 @@ export interface CatalogRows {
     language: string
     definer: boolean
     extension: boolean
+  readonly follows: readonly {
+    relation: number
+    target: number
+    by: Follow['by']
+    keys: readonly number[] | null
+  }[]
     least: number
     most: number | null
   }[]
@@ -243,6 +261,11 @@ function relationsOf(rows: CatalogRows, function_: (oid: number) => CatalogFunct
     isBuiltin: row.oid < firstUserOid,
     columns: new Map(columns.get(row.oid)?.map((column) => [column.name, column])),
     children: children.get(row.oid) ?? [],
+  const follows = groupBy(
+    rows.follows,
+    ({ relation }) => relation,
+    ({ target, by, keys }): Follow => ({ relation: target, by, keys: keys ?? [] }),
+  )
     parents: parents.get(row.oid) ?? [],
     definition: row.definition ?? undefined,
     hasRules: row.rules,
@@ -258,6 +281,7 @@ const relationKinds: Readonly<Record<string, RelationFact['kind']>> = {
   r: 'table',
   v: 'view',
   m: 'materialized view',
+    follows: follows.get(row.oid) ?? [],
   f: 'foreign table',
   p: 'partitioned table',
   S: 'sequence',

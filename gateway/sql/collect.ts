@@ -351,6 +351,10 @@ class Collector implements Collected {
       case 'LoadStmt':
         this.files.add(text(body.filename))
         return
+      case 'TruncateStmt':
+        this.#children(body, writing(around))
+        if (body.behavior === 'DROP_CASCADE') this.#truncateReferring()
+        return
       case 'LockStmt':
         this.#children(body, writing(around))
         for (const relation of this.relations.keys()) {
@@ -576,6 +580,19 @@ class Collector implements Collected {
       this.#children(body, inside, 'relation', 'withClause', ...shownClauses)
     }
     for (const clause of shownClauses) this.#visit(body[clause], shown)
+  }
+
+  /** TRUNCATE … CASCADE goes on to whatever refers to what it empties, and to the parts of that. */
+  #truncateReferring(): void {
+    const emptied = new Set(this.relations.keys())
+    // A Set yields what is added to it while it is walked.
+    for (const { children, references } of emptied) {
+      for (const oid of [...children, ...references.map(({ relation }) => relation)]) {
+        const next = this.#catalog.relationByOid(oid)
+        if (next) emptied.add(next)
+      }
+    }
+    for (const relation of emptied) this.#use([relation], relation.schema, relation.name, ['write'])
   }
 
   #copy(body: Node, around: Surroundings): void {

@@ -1,6 +1,6 @@
 /** What a statement reaches without naming it: below views, in partitions and heirs, through triggers. @module */
 import type { FunctionFact, RelationFact, SqlFacts } from '../facts.ts'
-import type { Catalog, Relation } from './catalog.ts'
+import type { Catalog, Follow, Relation } from './catalog.ts'
 import type { Access, Collected } from './collect.ts'
 
 export interface Reached {
@@ -17,7 +17,7 @@ const nothing: Reached = { relations: [], functions: [], rules: [] }
 
 /** @param viewFacts facts of a view's query; `undefined` when it has none that could be analysed */
 export function reachedBy(
-  { relations }: Pick<Collected, 'relations'>,
+  { commands, relations, uses }: Pick<Collected, 'commands' | 'relations' | 'uses'>,
   catalog: Catalog,
   viewFacts: (view: Relation) => SqlFacts | undefined,
 ): Reached {
@@ -45,7 +45,33 @@ export function reachedBy(
       const child = catalog.relationByOid(oid)
       if (child) visit(child, access)
     }
+    for (const follow of relation.follows) {
+      const other = catalog.relationByOid(follow.relation)
+      if (other) for (const one of accessesBy(follow, relation, access)) visit(other, one)
+    }
     if (isQuery(relation, access)) visitQuery(relation, access)
+  }
+
+  /** How something is used that follows on this use of a relation. Of rules it is not known. */
+  function accessesBy({ by, keys }: Follow, relation: Relation, access: Access): readonly Access[] {
+    if (by === 'policy') return ['read']
+    if (access === 'read') return []
+    const happens = by === 'rule' || (by === 'deleted' ? mayDelete() : mayUpdate(relation, keys))
+    return happens ? ['read', 'write'] : []
+  }
+
+  function mayDelete(): boolean {
+    return commands.has('delete') || commands.has('merge') || rules.size > 0
+  }
+
+  /** An INSERT that changes rows finds them first. What is written through a view may have another name there. */
+  function mayUpdate({ columns }: Relation, keys: readonly number[]): boolean {
+    if (rules.size > 0) return true
+    const writesView = [...relations].some(([{ kind }, access]) => kind === 'view' && access.has('write'))
+    const changesRows = [...relations.values()].some((access) => access.has('read') && access.has('write'))
+    if (writesView || !changesRows) return changesRows
+    const names = [...columns.values()].flatMap(({ name, number }) => (keys.includes(number) ? [name] : []))
+    return [...uses.written].some((column) => ['*', ...names].some((name) => column.endsWith(`.${name}`)))
   }
 
   function visitQuery(view: Relation, access: Access): void {
@@ -56,14 +82,19 @@ export function reachedBy(
     // What is written to a view is written to what it shows.
     const through =
       access === 'write' && view.kind === 'view' ? (['read', 'write'] as const) : (['read'] as const)
-    for (const fact of [...query.relations, ...query.reached]) facts.push({ ...fact, access: through })
+    for (const fact of [...query.relations, ...query.reached]) {
+      facts.push({ ...fact, access: through })
+      // Its own triggers, rules and foreign keys see that write.
+      const below = through.length > 1 ? catalog.relation(fact.schema, fact.name) : undefined
+      if (below && !below.isBuiltin) visit(below, 'write')
+    }
   }
 }
 
 function isPlain(relation: Relation, access: ReadonlySet<Access>): boolean {
-  const { children, functionsOnRead, functionsOnWrite, hasRules } = relation
+  const { children, follows, functionsOnRead, functionsOnWrite, hasRules } = relation
   const isQuiet = functionsOnRead.length === 0 && (!access.has('write') || functionsOnWrite.length === 0)
-  return isQuiet && children.length === 0 && !hasRules && !isQuery(relation, 'write')
+  return isQuiet && children.length === 0 && follows.length === 0 && !hasRules && !isQuery(relation, 'write')
 }
 
 /** A materialized view is read as it is; refreshing it, a write, runs its query. */

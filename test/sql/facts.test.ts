@@ -587,8 +587,29 @@ describe('what is reached without being named', () => {
     ['TABLE customer_cache', []],
     ['REFRESH MATERIALIZED VIEW customer_cache', ['public.customers read']],
     ['TABLE activity', ['pg_catalog.pg_stat_activity read']],
+    ['DELETE FROM customers WHERE id = 1', ['public.orders read+write']],
+    ["UPDATE customers SET name = 'x' WHERE id = 1", []],
+    ['DELETE FROM customer_names WHERE id = 1', ['public.customers read+write', 'public.orders read+write']],
+    // A rule does not say how it uses what it names.
+    [
+      'INSERT INTO ruled VALUES (1)',
+      ['public.customers read+write', 'public.orders read+write', 'public.ruled read+write'],
+    ],
+    ['TABLE watched', ['public.watchers read']],
+    ['UPDATE parts SET id = 2 WHERE id = 1', ['public.parts_of read+write']],
+    ['UPDATE parts SET name = 2 WHERE id = 1', []],
+    ['INSERT INTO parts VALUES (1, 2)', []],
+    ['INSERT INTO parts VALUES (1, 2) ON CONFLICT (id) DO UPDATE SET id = 3', ['public.parts_of read+write']],
+    ['DELETE FROM parts WHERE id = 1', []],
   ])('by %s is %j', (text, expected) => {
     expect(reached(text)).toEqual(expected)
+  })
+
+  test('does not hide what TRUNCATE goes on to', () => {
+    expect(relations('TRUNCATE customers CASCADE')).toEqual(
+      ['contacts', 'customers', 'orders'].map((name) => `public.${name} write`),
+    )
+    expect(relations('TRUNCATE customers')).toEqual(['public.customers write'])
   })
 
   test('includes functions of triggers, row security and views, and rules', () => {

@@ -81,6 +81,12 @@ const schema = `
   CREATE TABLE other.ledger (id int);
   CREATE TYPE address AS (street text, city text);
   CREATE TABLE places (id int, at address);
+  CREATE TABLE watchers (id int);
+  CREATE TABLE watched (id int);
+  ALTER TABLE watched ENABLE ROW LEVEL SECURITY;
+  CREATE POLICY watching ON watched USING (id IN (SELECT id FROM watchers));
+  CREATE TABLE parts (id int PRIMARY KEY, name int);
+  CREATE TABLE parts_of (id int REFERENCES parts ON UPDATE CASCADE);
   CREATE TABLE accounts (name text, password text);
 `
 

@@ -99,11 +99,6 @@ const reasons: readonly Reason[] = [
       side === 'missing' && kind === 'silent function' && unnamed.has(what),
   },
   {
-    why: 'what rules do instead or besides; the facts name the relations that have them',
-    covers: (difference, { facts, edges }) =>
-      facts.rules.length > 0 && isReached(difference, [...namesOf(facts)], edges, 'rule', 'inheritance'),
-  },
-  {
     why: 'a catalog below a system view that the facts name: pg_depend does not record pinned objects',
     covers: ({ kind, what }, { facts }) =>
       kind === 'locked relation' &&
@@ -123,9 +118,9 @@ const reasons: readonly Reason[] = [
       namesOf(facts).includes(what.replace(/ write$/, '')),
   },
   {
-    why: 'used through a foreign key of a relation that is written: checks, cascades, and what they trigger in turn',
+    why: 'checked by a foreign key: that a row is there, or that none refers to it, is all that it tells',
     covers: (difference, { facts, edges }) =>
-      isReached(difference, writtenBy(facts), edges, 'foreign key', 'inheritance', 'trigger', 'function'),
+      difference.what.endsWith(' read') && isReached(difference, writtenBy(facts), edges, 'foreign key'),
   },
 ]
 
