@@ -144,6 +144,12 @@ export interface CatalogRows {
     target: number
     keys: readonly number[]
   }[]
+  readonly follows: readonly {
+    relation: number
+    target: number
+    by: Follow['by']
+    keys: readonly number[] | null
+  }[]
   readonly functions: readonly {
     oid: number
     schema: string
@@ -152,12 +158,6 @@ export interface CatalogRows {
     language: string
     definer: boolean
     extension: boolean
-  readonly follows: readonly {
-    relation: number
-    target: number
-    by: Follow['by']
-    keys: readonly number[] | null
-  }[]
     least: number
     most: number | null
   }[]
@@ -253,6 +253,11 @@ function relationsOf(rows: CatalogRows, function_: (oid: number) => CatalogFunct
     ({ target }) => target,
     ({ relation, from, to }) => ({ relation, from, to }),
   )
+  const follows = groupBy(
+    rows.follows,
+    ({ relation }) => relation,
+    ({ target, by, keys }): Follow => ({ relation: target, by, keys: keys ?? [] }),
+  )
   return rows.relations.map((row) => ({
     oid: row.oid,
     schema: row.schema,
@@ -261,11 +266,6 @@ function relationsOf(rows: CatalogRows, function_: (oid: number) => CatalogFunct
     isBuiltin: row.oid < firstUserOid,
     columns: new Map(columns.get(row.oid)?.map((column) => [column.name, column])),
     children: children.get(row.oid) ?? [],
-  const follows = groupBy(
-    rows.follows,
-    ({ relation }) => relation,
-    ({ target, by, keys }): Follow => ({ relation: target, by, keys: keys ?? [] }),
-  )
     parents: parents.get(row.oid) ?? [],
     definition: row.definition ?? undefined,
     hasRules: row.rules,
@@ -273,6 +273,7 @@ function relationsOf(rows: CatalogRows, function_: (oid: number) => CatalogFunct
     functionsOnWrite: unseen.get(`${row.oid} write`) ?? [],
     constraints: constraints.get(row.oid) ?? [],
     references: references.get(row.oid) ?? [],
+    follows: follows.get(row.oid) ?? [],
   }))
 }
 
@@ -281,7 +282,6 @@ const relationKinds: Readonly<Record<string, RelationFact['kind']>> = {
   r: 'table',
   v: 'view',
   m: 'materialized view',
-    follows: follows.get(row.oid) ?? [],
   f: 'foreign table',
   p: 'partitioned table',
   S: 'sequence',
