@@ -16,10 +16,11 @@ export function factsOf(
   const words = (own: (each: Collected) => Iterable<string>, of: (facts: SqlFacts) => readonly string[]) =>
     sorted([...all.flatMap((each) => [...own(each)]), ...run.flatMap(of)])
   const columns = (use: Use, of: (facts: SqlFacts) => readonly string[]) => words(({ uses }) => uses[use], of)
-  const problems = words(
-    ({ problems }) => problems,
-    (facts) => facts.problems,
-  )
+  const problems = sorted([
+    ...all.flatMap((each) => [...each.problems]),
+    ...reached.flatMap((each) => each.problems),
+    ...run.flatMap((facts) => facts.problems),
+  ])
   return {
     status: problems.length === 0 ? 'known' : 'unresolved',
     problems,

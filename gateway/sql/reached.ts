@@ -8,12 +8,13 @@ export interface Reached {
   readonly functions: readonly FunctionFact[]
   /** As `schema.relation`. */
   readonly rules: readonly string[]
+  readonly problems: readonly string[]
 }
 
 /** Of more relations than these only their schemas are told: facts must stay small enough to decide by. */
 const maxReached = 100
 
-const nothing: Reached = { relations: [], functions: [], rules: [] }
+const nothing: Reached = { relations: [], functions: [], rules: [], problems: [] }
 
 /** @param viewFacts facts of a view's query; `undefined` when it has none that could be analysed */
 export function reachedBy(
@@ -26,6 +27,7 @@ export function reachedBy(
   const facts: RelationFact[] = []
   const functions: FunctionFact[] = []
   const rules = new Set<string>()
+  const problems = new Set<string>()
   for (const [relation, access] of relations) for (const one of access) visit(relation, one)
   for (const [relation, access] of found) {
     const named = relations.get(relation)
@@ -33,7 +35,12 @@ export function reachedBy(
     const { schema, name, kind } = relation
     facts.push({ schema, name, kind, access: [...access].sort() })
   }
-  return { relations: facts.length > maxReached ? schemasOf(facts) : facts, functions, rules: [...rules] }
+  return {
+    relations: facts.length > maxReached ? schemasOf(facts) : facts,
+    functions,
+    rules: [...rules],
+    problems: [...problems],
+  }
 
   function visit(relation: Relation, access: Access): void {
     const known = found.get(relation) ?? new Set()
@@ -76,6 +83,8 @@ export function reachedBy(
 
   function visitQuery(view: Relation, access: Access): void {
     const query = viewFacts(view)
+    // PostgreSQL writes a few views in words that its grammar rejects (CYCLE … SET x TO 'Y'::text).
+    if (query?.status !== 'known') problems.add(`view "${view.schema}.${view.name}" cannot be analysed`)
     if (!query) return
     functions.push(...query.functions, ...query.hidden_functions)
     for (const rule of query.rules) rules.add(rule)

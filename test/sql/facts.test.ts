@@ -605,6 +605,24 @@ describe('what is reached without being named', () => {
     expect(reached(text)).toEqual(expected)
   })
 
+  test('is not known of a view that PostgreSQL writes as no grammar reads it', async () => {
+    const client = await shop.direct()
+    await client.query(`
+      CREATE VIEW cycled AS
+        WITH RECURSIVE x (a) AS (SELECT id FROM orders UNION ALL SELECT a FROM x)
+        CYCLE a SET is_cycle TO 'Y' DEFAULT 'N' USING path SELECT a FROM x`)
+    const catalog = await shop.reader.refresh('ddl')
+
+    const seen = facts('TABLE cycled', { catalog })
+    await client.query('DROP VIEW cycled')
+    await shop.reader.refresh('ddl')
+
+    expect(seen).toMatchObject({
+      status: 'unresolved',
+      problems: ['view "public.cycled" cannot be analysed'],
+    })
+  })
+
   test('does not hide what TRUNCATE goes on to', () => {
     expect(relations('TRUNCATE customers CASCADE')).toEqual(
       ['contacts', 'customers', 'orders'].map((name) => `public.${name} write`),

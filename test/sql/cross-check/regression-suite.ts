@@ -123,7 +123,9 @@ class SuiteRunner {
       unnamed: new Set(unnamed.map(({ schema, name }) => `${schema}.${name}`)),
     }
     // What a function of users reads, no catalog says.
-    const callsCode = facts.functions.some(({ schema }) => schema !== 'pg_catalog')
+    const callsCode = [...facts.functions, ...facts.hidden_functions].some(
+      ({ schema }) => schema !== 'pg_catalog',
+    )
     for (const difference of differencesOf(said, !callsCode)) {
       if (difference.side === 'missing' && reasonFor(difference, question) === undefined) {
         this.lies.push({ ...difference, text })
