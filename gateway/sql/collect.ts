@@ -483,6 +483,10 @@ class Collector implements Collected {
     const shown = isNode(body.intoClause) ? using(around, 'read') : around
     const inside: Surroundings = { ...this.#with(body, reading(shown)), from: new Set(), isCompared: false }
     this.#visit(body.fromClause, inside)
+    // The columns of VALUES are named by their numbers.
+    const [row] = nodes(body.valuesLists)
+    for (const index of nodes(child(row ?? {}, 'List').items).keys())
+      this.#madeColumns.add(`column${index + 1}`)
     this.#lockRows(body, inside.from)
     this.#nameSetting(body)
     // What a locking clause names are aliases, not relations.

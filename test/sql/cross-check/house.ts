@@ -72,6 +72,8 @@ export const house = `
   CREATE VIEW clicks AS SELECT id, happened_on, detail FROM events WHERE kind = 'click';
   CREATE MATERIALIZED VIEW revenue AS SELECT country, sum(total) AS total FROM customers JOIN orders ON customer_id = customers.id GROUP BY country;
 
+  CREATE VIEW countries (code, name) AS VALUES ('DE', 'Germany'), ('GB', 'Great Britain');
+
   CREATE TABLE ruled (id int, note text);
   CREATE RULE also AS ON INSERT TO ruled DO ALSO INSERT INTO audit_log (what) VALUES (NEW.note);
   CREATE RULE instead AS ON DELETE TO ruled DO INSTEAD UPDATE ruled SET note = 'gone' WHERE id = OLD.id;

@@ -176,6 +176,9 @@ const leavesCatalog =
 /** Temporary relations are uncertain to the gateway; as permanent ones they can be compared. */
 function withoutTemporary(script: string): string {
   return script
-    .replaceAll(/create\s+(?:temp|temporary)\s+(table|view|sequence|recursive)/gi, 'CREATE $1')
+    .replaceAll(
+      /create\s+(or\s+replace\s+)?(?:temp|temporary)\s+(table|view|sequence|recursive)/gi,
+      (_, replace: string | undefined, kind: string) => `CREATE ${replace ?? ''}${kind}`,
+    )
     .replaceAll(/\binto\s+(?:temp|temporary)\s+(?:table\s+)?/gi, 'INTO ')
 }
