@@ -18,6 +18,7 @@ const terminal: Terminal = {
     process.on('SIGTERM', listener)
   },
   exit: (code) => process.exit(code),
+  workers: async () => ('Deno' in globalThis ? undefined : await import('./runtime/node-workers.ts')),
   runtime: async () =>
     'Deno' in globalThis
       ? (await import('./runtime/deno.ts')).denoRuntime

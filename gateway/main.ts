@@ -34,6 +34,7 @@ import { Retention } from './recordings/retention.ts'
 import { type Signer, signer } from './recordings/signer.ts'
 import { upkeep } from './recordings/upkeep.ts'
 import type { Secret } from './secret.ts'
+import type { Siblings } from './siblings.ts'
 import { analyser } from './sql/analyse.ts'
 import { catalogReader } from './sql/catalog-reader.ts'
 import { parser } from './sql/parser.ts'
@@ -66,7 +67,16 @@ export interface Gateway {
  */
 export async function serve(
   config: Config,
-  { runtime, log }: { runtime: Runtime; log: Log },
+  {
+    runtime,
+    log,
+    siblings,
+  }: {
+    runtime: Runtime
+    log: Log
+    /** Processes that serve behind the same listener. */
+    siblings?: Siblings | undefined
+  },
 ): Promise<Gateway> {
   const now = Date.now
   const { signing, masking } = await keys(config, runtime.files)
@@ -74,6 +84,7 @@ export async function serve(
     runtime.files.read(`${config.policy.bundle}/${name}`, bundleFileLimit),
   )
   const counted = metrics()
+  siblings?.counting(counted.json)
   const store = observedStore(await openStore(config.store, runtime.files), counted.storeFailed)
   const decided = approvals({ store, now, log })
   const signs = signer(signing)
@@ -95,7 +106,19 @@ export async function serve(
       key: masking,
     })
     log.info({ revision: bundle.revision, plugins: plugins.map(({ name }) => name) }, 'Chain is ready')
-    const house: House = { config, runtime, plugins, store, decided, log, now, counted, closing, doors }
+    const house: House = {
+      config,
+      runtime,
+      plugins,
+      store,
+      decided,
+      log,
+      now,
+      counted,
+      siblings,
+      closing,
+      doors,
+    }
     const postgres = await openPostgres(house)
     const http = await openHttp(house)
     closing.push(keepUp(config, { store, ledger, signer: signs, now, log }))
@@ -191,6 +214,7 @@ interface House {
   readonly log: Log
   readonly now: () => number
   readonly counted: Metrics
+  readonly siblings: Siblings | undefined
   /** What has to be closed, in the order in which it was opened. */
   readonly closing: Closing
   /** What agents come in by: closed before anything else, and each given time for what still runs. */
@@ -242,7 +266,7 @@ function agentAuthentication({ listen, identity }: Config): AgentAuthentication 
 }
 
 async function openHttp(house: House): Promise<Address | undefined> {
-  const { config, runtime, plugins, store, decided, log, now, counted, closing, doors } = house
+  const { config, runtime, plugins, store, decided, log, now, counted, siblings, closing, doors } = house
   const listen = config.listen.http
   if (!listen) return undefined
   const client = runtime.httpUpstream()
@@ -274,8 +298,11 @@ async function openHttp(house: House): Promise<Address | undefined> {
     log,
     now,
     stopped: stopped.signal,
-    ready: () => store.ping(),
-    metrics: () => counted.text(),
+    async ready() {
+      await store.ping()
+      await siblings?.ready()
+    },
+    metrics: () => (siblings ? siblings.metrics() : counted.text()),
     observe({ target, outcome, milliseconds, bytes }) {
       counted.operation({ protocol: 'http', target, outcome, milliseconds })
       if (target) counted.returned(target, bytes, 0)

@@ -2,6 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Decision } from './decision.ts'
 import type { DenialCode } from './errors.ts'
+import type { Counted } from './siblings.ts'
 
 type Protocol = 'http' | 'postgres'
 
@@ -24,6 +25,8 @@ export interface Metrics {
   storeFailed(): void
   /** Everything, in the text format that Prometheus reads. */
   text(): Promise<string>
+  /** Everything, as processes hand it to one another. */
+  json(): Promise<Counted>
 }
 
 export function metrics(): Metrics {
@@ -98,6 +101,7 @@ export function metrics(): Metrics {
       storeErrors.inc()
     },
     text: () => registry.metrics(),
+    json: () => registry.getMetricsAsJSON(),
   }
 
   /** The library finds a labelled child by building a string of its labels each time; there are few of them. */

@@ -8,6 +8,8 @@ export interface Terminal {
   /** Calls back at every SIGINT and SIGTERM, which then no longer end the process. */
   onInterrupt(listener: () => void): void
   exit(code: number): void
+  /** Several processes behind one listener; `undefined` where the runtime has no such thing. */
+  workers(): Promise<typeof import('../runtime/node-workers.ts') | undefined>
   /** What the gateway runs on here. */
   runtime(): Promise<Runtime>
 }

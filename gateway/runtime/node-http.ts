@@ -9,6 +9,7 @@ import { Denied } from '../errors.ts'
 import type { ServeHttp } from '../http/http-server.ts'
 import { problem } from '../http/problem.ts'
 import type { StreamedResponse } from '../http/services.ts'
+import { cannotListen } from './cannot-listen.ts'
 
 export const serveHttp: ServeHttp = async ({ app, host, port, tls }) => {
   const listener = getRequestListener(
@@ -30,7 +31,9 @@ export const serveHttp: ServeHttp = async ({ app, host, port, tls }) => {
     ? createTlsServer({ ...options, cert: tls.certificate, key: tls.key }, listener)
     : createServer(options, listener)
   server.listen(port, host)
-  await once(server, 'listening')
+  await once(server, 'listening').catch((error) => {
+    throw cannotListen({ host, port }, error)
+  })
   return {
     address: { host, port: (server.address() as AddressInfo).port },
     async close(grace) {

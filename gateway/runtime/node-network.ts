@@ -3,6 +3,7 @@ import * as net from 'node:net'
 import * as tls from 'node:tls'
 import { concat } from '../concat.ts'
 import type { Address, ClientTls, Listener, Network, ServerTls, Socket } from '../network.ts'
+import { cannotListen } from './cannot-listen.ts'
 
 export const nodeNetwork: Network = {
   async connect(address: Address, signal: AbortSignal): Promise<Socket> {
@@ -19,9 +20,10 @@ export const nodeNetwork: Network = {
       onSocket(new NodeSocket(socket, false)),
     )
     await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
+      const failed = (error: Error): void => reject(cannotListen(address, error))
+      server.once('error', failed)
       server.listen(address.port, address.host, () => {
-        server.off('error', reject)
+        server.off('error', failed)
         resolve()
       })
     })

@@ -29,6 +29,8 @@ export interface House {
   readonly passwords: Passwords
   /** Passwords, keys: what must never be seen anywhere. */
   readonly secrets: readonly string[]
+  /** What a gateway with this house's configuration needs in its environment. */
+  readonly env: Readonly<Record<string, string>>
   /** Runs a `sluice` command in the way a person would. */
   sluice(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<string>
   token(client: string, options?: { expiresIn?: number }): Promise<string>
@@ -51,6 +53,8 @@ export async function startHouse(options: {
   readonly version?: 15 | 18
   /** How agents bring their token to the PostgreSQL doors. */
   readonly authentication?: 'password' | 'oauth'
+  /** What else `sluice serve` is told. */
+  readonly flags?: readonly string[]
   /** The chain, when it is not the shipped one. */
   readonly plugins?: readonly (string | object)[]
 }): Promise<House> {
@@ -137,6 +141,7 @@ export async function startHouse(options: {
       config,
       readyUrl: `${httpUrl}/readyz`,
       env,
+      flags: options.flags ?? [],
     })
     started.defer(async () => {
       await gateway.stop()
@@ -156,6 +161,7 @@ export async function startHouse(options: {
     redis,
     passwords,
     secrets: [...Object.values(passwords), apiKey, ...Object.values(keys)],
+    env,
     token: (client, { expiresIn } = {}) =>
       idp.token({ client, ...(expiresIn !== undefined && { expiresIn }) }),
     sluice(args, more = {}) {

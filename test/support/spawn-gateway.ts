@@ -14,6 +14,8 @@ export interface GatewayOptions {
   /** Asked until it answers 200. */
   readonly readyUrl: string
   readonly env?: Readonly<Record<string, string>>
+  /** What else `sluice serve` is told. */
+  readonly flags?: readonly string[]
 }
 
 export interface Gateway {
@@ -31,10 +33,14 @@ export async function spawnGateway(options: GatewayOptions): Promise<Gateway> {
   const configFile = typeof options.config === 'string' ? options.config : join(directory, 'sluice.yaml')
   if (typeof options.config !== 'string') await writeFile(configFile, stringify(options.config))
   const [command, ...flags] = runtimeCommand(options.runtime)
-  const child = startChild(command, [...flags, cli, 'serve', '--config', configFile], {
-    directory,
-    env: { ...process.env, ...options.env },
-  })
+  const child = startChild(
+    command,
+    [...flags, cli, 'serve', '--config', configFile, ...(options.flags ?? [])],
+    {
+      directory,
+      env: { ...process.env, ...options.env },
+    },
+  )
   const removeDirectory = () => rm(directory, { recursive: true, force: true })
   const stop = () => child.stop().finally(removeDirectory)
   await ready(options.readyUrl, child).catch(async (error) => {
