@@ -43,7 +43,8 @@ export interface SqlFacts {
   readonly columns_output: readonly string[]
   readonly columns_written: readonly string[]
   /**
-   * Relations that the text does not name and the statement reaches: under views, partitions, heirs.
+   * Relations that the text does not name and the statement reaches: under views, partitions, heirs, what row
+   * security reads, rules use and foreign keys change.
    * `{ schema, name: '*' }` stands for any of a schema when they are very many.
    */
   readonly reached: readonly RelationFact[]
