@@ -679,7 +679,7 @@ export class PostgresSession {
         return { kind: 'end', summary: 'SUSPENDED', bytes: frame }
       case backend.ErrorResponse: {
         // Whether the target skips now or is ready, this error does not tell.
-        if (exchange.isUnsynced) throw this.#misunderstood()
+        if (exchange.isUnsynced) throw this.#unfollowed()
         exchange.isFailed = true
         if (exchange.protocol === 'extended') steps.length = 0
         const fields = readErrorFields(frame)
@@ -705,6 +705,12 @@ export class PostgresSession {
   /** Questions and answers no longer belong together: whatever came next could be taken for something else. */
   #misunderstood(): Error {
     this.#lost ??= new Error('Cannot read from target: its answer does not belong to the question')
+    return this.#lost
+  }
+
+  /** As {@link #misunderstood}, because of what the agent sent. */
+  #unfollowed(): Error {
+    this.#lost ??= new Denied('invalid', 'Cannot read message: a Sync must come before a Query that fails')
     return this.#lost
   }
 
