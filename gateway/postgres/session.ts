@@ -683,7 +683,7 @@ export class PostgresSession {
         exchange.isFailed = true
         if (exchange.protocol === 'extended') steps.length = 0
         const fields = readErrorFields(frame)
-        if (fields.get('V') === 'FATAL') this.#isOver = true
+        if (isFinal(fields)) this.#isOver = true
         const code = fields.get('C') ?? ''
         if (exchange.isOutOfTime && code === denials.cancelled.sqlstate) {
           const { message } = outOfTime()
@@ -837,6 +837,7 @@ export class PostgresSession {
           this.#noteParameter(frame)
           break
         case backend.ErrorResponse:
+          if (isFinal(readErrorFields(frame))) this.#isOver = true
           // A Sync commits, which may fail; its ReadyForQuery still comes.
           if (exchange.step !== 'sync') {
             await this.#outbox.push(frame)
@@ -863,7 +864,9 @@ export class PostgresSession {
     for (;;) {
       const { type, frame } = await this.#nextMessage()
       if (type === backend.ErrorResponse) {
-        await this.#outbox.push(error(frame))
+        this.#isOver = isFinal(readErrorFields(frame))
+        await this.#outbox.push(this.#isOver ? frame : error(frame))
+        if (this.#isOver) continue
         if (exchange.protocol === 'extended') return this.#skip(exchange)
         continue
       }
@@ -1032,7 +1035,7 @@ export class PostgresSession {
         throw new Error('Cannot read from target: it sent rows that nobody asked for')
       if (scanned.type === backend.ParameterStatus) this.#noteParameter(scanned.frame)
       if (scanned.type === backend.ErrorResponse) {
-        if (readErrorFields(scanned.frame).get('V') !== 'FATAL') throw this.#misunderstood()
+        if (!isFinal(readErrorFields(scanned.frame))) throw this.#misunderstood()
         this.#isOver = true
       } else if (!anytime.has(scanned.type)) {
         throw this.#misunderstood()
@@ -1249,6 +1252,12 @@ const answers: Readonly<Record<Step, readonly number[]>> = {
   query: [...results, backend.RowDescription, backend.ReadyForQuery],
   call: [backend.FunctionCallResponse, backend.ReadyForQuery],
   sync: [backend.ReadyForQuery],
+}
+
+/** After such an error the target closes the connection: it is its last word, and needs no other. */
+function isFinal(fields: ReadonlyMap<string, string>): boolean {
+  const severity = fields.get('V')
+  return severity === 'FATAL' || severity === 'PANIC'
 }
 
 function fits(type: number, step: Step): boolean {

@@ -17,7 +17,7 @@ import { type PostgresServer, startPostgres } from '../support/start-postgres.ts
 import { errorFields, WireClient } from '../support/wire-client.ts'
 import { startDoor, type TestDoor } from './start-door.ts'
 
-const { query, parse, bind, execute, sync } = serialize
+const { query, parse, bind, describe, execute, sync } = serialize
 
 let server: PostgresServer
 const doors: TestDoor[] = []
@@ -338,10 +338,29 @@ test('a held statement ends when its target is lost: what people approved could 
   killer.end()
   const [error] = await client.receiveUntil('E')
 
-  expect(errorFields(error!.body).C).toBe('08006')
+  expect(errorFields(error!.body)).toMatchObject({ S: 'FATAL', C: '57P01' })
   expect(await gate.ended).toMatch(/target/)
-  expect(errorFields((await client.receive()).body)).toMatchObject({ S: 'FATAL', C: '08006' })
   await expect(client.receive()).rejects.toThrow()
+})
+
+test("the target's last word is the last one, also where it answers a Sync", async () => {
+  const client = await connect(await start())
+  client.send(query('CREATE TABLE IF NOT EXISTS copied (n int)'))
+  await client.receiveUntilReady()
+
+  // In place of COPY data the server takes no other message, and it loses track in what follows.
+  client.send(
+    parse({ text: 'COPY copied FROM STDIN' }),
+    bind({}),
+    execute({}),
+    describe({ type: 'P' }),
+    sync(),
+  )
+  await client.receiveUntil('E')
+  const last = await client.receive()
+
+  expect(errorFields(last.body)).toMatchObject({ S: 'FATAL', C: '08P01' })
+  await expect(client.receive()).rejects.toThrow(/closed/)
 })
 
 test('a target that cannot be reached is a clear error that names it and no credential', async () => {
