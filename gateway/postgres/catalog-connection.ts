@@ -4,101 +4,109 @@
  *
  * @module
  */
-import { Duplex } from 'node:stream'
-import type postgres from 'postgres'
 import { concat } from '../concat.ts'
 import type { Network } from '../network.ts'
-import { authenticationOk, backendKeyData, parameterStatus, readyForQuery } from './backend.ts'
+import type { Column } from '../operation.ts'
+import type { CatalogConnection, ConnectCatalog } from '../sql/catalog-connection.ts'
+import { backend, readErrorFields, readRowDescription } from './backend.ts'
 import { connectUpstream } from './connect-upstream.ts'
+import { headerBytes, int32At, query, typeBytes } from './frontend.ts'
 import type { PostgresTarget } from './postgres-target.ts'
 import type { Upstream } from './upstream.ts'
 
-/** Options that make the `postgres` package talk over connections of the gateway's own. */
-export function catalogConnection(
-  network: Network,
-  target: PostgresTarget,
-): postgres.Options<Record<string, never>> {
-  const { database, user } = target
-  const options = {
-    database,
-    username: user,
-    ssl: false,
-    // Each host has a limit of its own.
-    connect_timeout: 0,
-    // The package knows this option; its types do not.
-    socket: () => new CatalogSocket(network, target),
-  }
-  return options
-}
+/** How long one query may take. With very many tables the catalog takes seconds. */
+const queryMilliseconds = 60_000
 
 const parameters = new Map([
   ['application_name', 'sluice-catalog'],
   ['client_encoding', 'UTF8'],
 ])
 
-/** Logs in by itself, and answers the client's own startup message with what the target had said. */
-class CatalogSocket extends Duplex {
-  readonly #network: Network
-  readonly #target: PostgresTarget
-  readonly #leaving = new AbortController()
-  #upstream: Upstream | undefined
-  #isStarted = false
-
-  constructor(network: Network, target: PostgresTarget) {
-    super({ allowHalfOpen: false })
-    this.#network = network
-    this.#target = target
+/** How to connect to a target for its catalog. */
+export function catalogConnection(network: Network, target: PostgresTarget): ConnectCatalog {
+  return async (signal) => {
+    // Every host has a limit of its own.
+    const upstream = await connectUpstream(network, target, parameters, signal)
+    return new UpstreamCatalog(upstream)
   }
+}
 
-  /** The package asks before it says goodbye. */
-  get readyState(): string {
-    return this.destroyed ? 'closed' : 'open'
-  }
+class UpstreamCatalog implements CatalogConnection {
+  readonly #upstream: Upstream
 
-  override _write(bytes: Uint8Array, _encoding: string, done: (error?: Error | null) => void): void {
-    if (!this.#isStarted) {
-      this.#isStarted = true
-      this.#start().then(() => done(), done)
-      return
-    }
-    void this.#upstream?.outbox.push(bytes)
-    const slow = this.#upstream?.outbox.flush()
-    if (slow) slow.then(() => done(), done)
-    else done()
-  }
-
-  override _read(): void {
-    // Before the login there is nothing to read; #start begins.
-    if (this.#upstream) void this.#receive(this.#upstream)
-  }
-
-  override _final(done: (error?: Error | null) => void): void {
-    this.#upstream?.end()
-    done()
-  }
-
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#leaving.abort()
-    this.#upstream?.destroy()
-    done(error)
-  }
-
-  async #start(): Promise<void> {
-    const upstream = await connectUpstream(this.#network, this.#target, parameters, this.#leaving.signal)
-    if (this.destroyed) return upstream.destroy()
+  constructor(upstream: Upstream) {
     this.#upstream = upstream
-    const told = [...upstream.parameters].map(([name, value]) => parameterStatus(name, value))
-    this.push(concat([authenticationOk(), ...told, backendKeyData(0, new Uint8Array(4)), readyForQuery('I')]))
   }
 
-  async #receive(upstream: Upstream): Promise<void> {
+  async query(text: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    // A target that has fallen silent must not keep everybody waiting.
+    const timer = setTimeout(() => this.#upstream.destroy(), queryMilliseconds)
     try {
-      const scanned = await upstream.next()
-      if (!this.destroyed) this.push(scanned.kind === 'message' ? scanned.frame : scanned.bytes)
-    } catch (error) {
-      // After our own goodbye the target hangs up.
-      if (this.writableEnded) this.push(null)
-      else this.destroy(error instanceof Error ? error : new Error(String(error)))
+      this.#upstream.outbox.push(query(text))
+      void this.#upstream.outbox.flush()
+      return await this.#rows()
+    } finally {
+      clearTimeout(timer)
     }
   }
+
+  end(): void {
+    this.#upstream.end()
+  }
+
+  async #rows(): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    let columns: readonly Column[] = []
+    let refused: Error | undefined
+    const runs: Uint8Array[] = []
+    for (;;) {
+      const scanned = await this.#upstream.next()
+      if (scanned.kind === 'run') {
+        runs.push(scanned.bytes)
+        continue
+      }
+      switch (scanned.type) {
+        case backend.RowDescription:
+          columns = readRowDescription(scanned.frame)
+          break
+        case backend.ErrorResponse: {
+          const fields = readErrorFields(scanned.frame)
+          refused = new Error(`Cannot read catalog: ${fields.get('C')} ${fields.get('M')}`)
+          // After a FATAL no ReadyForQuery comes.
+          if (fields.get('V') === 'FATAL') throw refused
+          break
+        }
+        case backend.ReadyForQuery:
+          if (refused) throw refused
+          return rowsOf(concat(runs), columns)
+      }
+    }
+  }
+}
+
+/** DataRow frames, one after the other. */
+function rowsOf(bytes: Uint8Array, columns: readonly Column[]): Record<string, unknown>[] {
+  const rows: Record<string, unknown>[] = []
+  for (let start = 0; start < bytes.length; start += typeBytes + int32At(bytes, start + typeBytes)) {
+    const row: Record<string, unknown> = {}
+    let at = start + headerBytes + 2
+    for (const { name, typeOid } of columns) {
+      const length = int32At(bytes, at)
+      at += 4
+      row[name] = length < 0 ? null : decoded(utf8.decode(bytes.subarray(at, at + length)), typeOid)
+      at += Math.max(0, length)
+    }
+    rows.push(row)
+  }
+  return rows
+}
+
+const utf8 = new TextDecoder()
+
+/** OIDs of types (`pg_type.dat`). */
+const types = { bool: 16, numbers: new Set([21, 23, 26, 700, 701]), json: new Set([114, 3802]) } as const
+
+function decoded(text: string, typeOid: number): unknown {
+  if (typeOid === types.bool) return text === 't'
+  if (types.numbers.has(typeOid)) return Number(text)
+  return types.json.has(typeOid) ? JSON.parse(text) : text
 }

@@ -1,7 +1,7 @@
 /** Keeps a snapshot of one target's catalog fresh, over a connection of its own. @module */
-import postgres from 'postgres'
 import type { Log } from '../log.ts'
 import { type Catalog, type CatalogRows, catalog, firstUserOid, maxRoles } from './catalog.ts'
+import type { CatalogConnection, ConnectCatalog } from './catalog-connection.ts'
 
 export interface CatalogReader {
   /** The latest snapshot, read first when there is none. @throws Error when the target does not answer. */
@@ -25,19 +25,16 @@ const unknownNameInterval = 1_000
 const defaultInterval = 5_000
 /** Looking whether something has changed takes at most this share of the time: with very many tables less often. */
 const lookingShare = 0.01
-/** Seconds. */
-const idleTimeout = 30
-const connectTimeout = 10
 
 /**
  * @example
  * ```ts
- * const reader = catalogReader({ connect: { host, port, database, username, password }, log })
+ * const reader = catalogReader({ connect: catalogConnection(network, target), log })
  * const catalog = await reader.read()
  * ```
  */
 export function catalogReader(options: {
-  readonly connect: postgres.Options<Record<string, never>>
+  readonly connect: ConnectCatalog
   readonly log: Log
   /** Epoch milliseconds. */
   readonly now?: () => number
@@ -45,15 +42,8 @@ export function catalogReader(options: {
   readonly interval?: number
 }): CatalogReader {
   const now = options.now ?? Date.now
-  const sql = postgres({
-    ...options.connect,
-    max: 1,
-    idle_timeout: idleTimeout,
-    connect_timeout: options.connect.connect_timeout ?? connectTimeout,
-    fetch_types: false,
-    onnotice: () => {},
-    connection: { ...options.connect.connection, application_name: 'sluice-catalog' },
-  })
+  /** Kept for as long as somebody asks for the catalog, and it works. */
+  let connection: CatalogConnection | undefined
   let latest: (Snapshot & { readonly readAt: number }) | undefined
   let isStale = false
   /** The read that runs, and the one that begins when it is done. */
@@ -62,7 +52,7 @@ export function catalogReader(options: {
 
   /** Somebody has asked for it since the last look. */
   let isAsked = false
-  let isClosed = false
+  const closed = new AbortController()
   const interval = options.interval ?? defaultInterval
   let timer = setTimeout(look, interval)
 
@@ -80,9 +70,12 @@ export function catalogReader(options: {
       isStale = true
     },
     async close() {
-      isClosed = true
       clearTimeout(timer)
-      await sql.end({ timeout: 1 })
+      // What is read at this moment is read for nobody.
+      closed.abort()
+      disconnect()
+      await running?.catch(() => {})
+      disconnect()
     },
   }
 
@@ -90,9 +83,13 @@ export function catalogReader(options: {
   async function look(): Promise<void> {
     const startedAt = now()
     if (isAsked && latest) await refresh('time').catch(() => {})
-    else isStale = true
+    else {
+      isStale = true
+      if (!running) disconnect()
+    }
     isAsked = false
-    if (!isClosed) timer = setTimeout(look, Math.max(interval, (now() - startedAt) / lookingShare))
+    if (!closed.signal.aborted)
+      timer = setTimeout(look, Math.max(interval, (now() - startedAt) / lookingShare))
   }
 
   async function refresh(reason: 'ddl' | 'unknown name' | 'mismatch' | 'time'): Promise<Catalog> {
@@ -123,16 +120,35 @@ export function catalogReader(options: {
     const readAt = now()
     isStale = false
     try {
-      const snapshot = await readNewer(sql, latest)
+      const snapshot = await readAgainst(latest)
       latest = { ...snapshot, readAt }
       const { generation } = snapshot.catalog
       options.log.debug({ reason, generation, milliseconds: now() - readAt }, 'catalog read')
       return snapshot.catalog
     } catch (error) {
       isStale = true
+      disconnect()
       options.log.warn({ reason, error: messageOf(error) }, 'Cannot read catalog')
       throw error
     }
+  }
+
+  async function readAgainst(known: Snapshot | undefined): Promise<Snapshot> {
+    if (connection) {
+      try {
+        return await readNewer(connection, known)
+      } catch {
+        // The target may have closed it since it was used: what is wrong with a new one is told.
+        disconnect()
+      }
+    }
+    connection = await options.connect(closed.signal)
+    return readNewer(connection, known)
+  }
+
+  function disconnect(): void {
+    connection?.end()
+    connection = undefined
   }
 }
 
@@ -147,20 +163,22 @@ interface Snapshot {
 }
 
 /** The known snapshot when nothing has changed: what was worked out against it is kept for as long as it is true. */
-async function readNewer(sql: postgres.Sql, known: Snapshot | undefined): Promise<Snapshot> {
-  const [session] = await sql<[CatalogRows['session']]>`
-    SELECT current_database() AS database, to_json(current_schemas(true)) AS path,
-           current_setting('search_path') AS setting, current_user AS role, session_user AS user`
+async function readNewer(connection: CatalogConnection, known: Snapshot | undefined): Promise<Snapshot> {
+  const query = async <K extends keyof typeof queries>(name: K) =>
+    (await connection.query(queries[name])) as unknown as CatalogRows[K]
+  const [session] = (await connection.query(sessionQuery)) as unknown as [CatalogRows['session']]
   // Everything as of one moment: the queries share a transaction.
-  return sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', async (transaction): Promise<Snapshot> => {
-    // Functions print names qualified when they are not on the path.
-    await transaction.unsafe(`SET LOCAL search_path = ''`)
-    const [row] = await transaction.unsafe<[{ version: string }]>(versionQuery)
-    const query = async <K extends keyof typeof queries>(name: K) =>
-      (await transaction.unsafe(queries[name])) as unknown as CatalogRows[K]
-    const usable = await query('usable')
-    const version = JSON.stringify([session, usable, row.version])
-    if (version === known?.version) return known
+  await connection.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+  // Functions print names qualified when they are not on the path.
+  await connection.query("SET LOCAL search_path = ''")
+  const [row] = await connection.query(versionQuery)
+  const usable = await query('usable')
+  const version = JSON.stringify([session, usable, row?.version])
+  const snapshot = version === known?.version ? known : await read()
+  await connection.query('COMMIT')
+  return snapshot
+
+  async function read(): Promise<Snapshot> {
     const rows = {
       session,
       usable,
@@ -179,8 +197,12 @@ async function readNewer(sql: postgres.Sql, known: Snapshot | undefined): Promis
       implicitCasts: await query('implicitCasts'),
     }
     return { catalog: catalog((known?.catalog.generation ?? 0) + 1, rows), version }
-  }) as Promise<Snapshot>
+  }
 }
+
+const sessionQuery = `
+  SELECT current_database() AS database, to_json(current_schemas(true)) AS path,
+         current_setting('search_path') AS setting, current_user AS role, session_user AS user`
 
 /** Where the queries below read from. */
 const readFrom = [

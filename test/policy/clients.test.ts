@@ -13,6 +13,7 @@ import { type Analyse, analyser } from '../../gateway/sql/analyse.ts'
 import type { Catalog } from '../../gateway/sql/catalog.ts'
 import { catalogReader } from '../../gateway/sql/catalog-reader.ts'
 import { parser } from '../../gateway/sql/parser.ts'
+import { connectCatalog } from '../support/connect-catalog.ts'
 import { type PostgresServer, startPostgres } from '../support/start-postgres.ts'
 import { logs } from './logs.ts'
 import { session, sqlOperation } from './questions.ts'
@@ -30,7 +31,10 @@ beforeAll(async () => {
   await sql.unsafe(await readFile(join(root, 'demo/schema.sql'), 'utf8'))
   await sql.end()
   const { host, port, user: username, password, database } = server
-  const reader = catalogReader({ connect: { host, port, username, password, database }, log: logs() })
+  const reader = catalogReader({
+    connect: connectCatalog({ host, port, user: username, password, database }),
+    log: logs(),
+  })
   catalog = await reader.read()
   await reader.close()
   const wasm = createRequire(import.meta.url).resolve('libpg-query/wasm/libpg-query.wasm')

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type CatalogReader, catalogReader } from '../../gateway/sql/catalog-reader.ts'
+import { connectCatalog } from '../support/connect-catalog.ts'
 import { freePort } from '../support/free-port.ts'
 import { silentLog } from '../support/silent-log.ts'
 import { openShop, type Shop } from './shop.ts'
@@ -13,7 +14,13 @@ describe.each([15, 18] as const)('the catalog of a PostgreSQL %i', (version) => 
     shop = await openShop(version)
     const { hostname, port, username, password } = new URL(shop.url)
     reader = catalogReader({
-      connect: { host: hostname, port: Number(port), user: username, password, database: 'postgres' },
+      connect: connectCatalog({
+        host: hostname,
+        port: Number(port),
+        user: username,
+        password,
+        database: 'postgres',
+      }),
       log: silentLog,
       now: () => time,
     })
@@ -144,10 +151,44 @@ describe.each([15, 18] as const)('the catalog of a PostgreSQL %i', (version) => 
     expect(reader.current()).toBe(before)
   })
 
+  test('goes on over a new connection when the target has closed the one that it kept', async () => {
+    const client = await shop.direct()
+    const before = await reader.refresh('ddl')
+    const { rowCount } = await client.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sluice-catalog'",
+    )
+    expect(rowCount).toBeGreaterThan(0)
+    await client.query('CREATE TABLE after_the_cut (id int)')
+
+    const after = await reader.refresh('ddl')
+
+    expect(before.relation('public', 'after_the_cut')).toBeUndefined()
+    expect(after.relation('public', 'after_the_cut')).toBeDefined()
+    await client.query('DROP TABLE after_the_cut')
+  })
+
+  test('is not kept waiting by a read that the target breaks off', async () => {
+    const client = await shop.direct()
+    const reading = reader.refresh('ddl').catch((error: unknown) => error)
+    await client.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sluice-catalog'",
+    )
+
+    // It was done, or it was begun anew, or it says why: nothing hangs, and nothing falls over.
+    await reading
+    expect((await reader.refresh('ddl')).relation('public', 'customers')).toBeDefined()
+  })
+
   test('notices what others do to functions and tables, name for name the same', async () => {
     const { hostname, port, username, password } = new URL(shop.url)
     const watching = catalogReader({
-      connect: { host: hostname, port: Number(port), user: username, password, database: 'postgres' },
+      connect: connectCatalog({
+        host: hostname,
+        port: Number(port),
+        user: username,
+        password,
+        database: 'postgres',
+      }),
       log: silentLog,
       interval: 20,
     })
@@ -219,12 +260,18 @@ describe.each([15, 18] as const)('the catalog of a PostgreSQL %i', (version) => 
 
 test('without an answer from the target there is no catalog, and the next call tries again', async () => {
   const reader = catalogReader({
-    connect: { host: '127.0.0.1', port: await freePort(), user: 'x', password: 'x', database: 'x' },
+    connect: connectCatalog({
+      host: '127.0.0.1',
+      port: await freePort(),
+      user: 'x',
+      password: 'x',
+      database: 'x',
+    }),
     log: silentLog,
   })
 
-  await expect(reader.read()).rejects.toThrow(/ECONNREFUSED/)
+  await expect(reader.read()).rejects.toThrow(/Cannot connect to target/)
   expect(reader.current()).toBeUndefined()
-  await expect(reader.read()).rejects.toThrow(/ECONNREFUSED/)
+  await expect(reader.read()).rejects.toThrow(/Cannot connect to target/)
   await reader.close()
 })

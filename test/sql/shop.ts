@@ -9,6 +9,7 @@ import { type CatalogReader, catalogReader } from '../../gateway/sql/catalog-rea
 import { parser } from '../../gateway/sql/parser.ts'
 import type { Scope } from '../../gateway/sql/scope.ts'
 import type { Statement } from '../../gateway/sql/statement.ts'
+import { connectCatalog } from '../support/connect-catalog.ts'
 import { silentLog } from '../support/silent-log.ts'
 import { startPostgres } from '../support/start-postgres.ts'
 
@@ -110,7 +111,10 @@ export async function openShop(version: 15 | 18, trusted: readonly string[] = ['
   await owner.query(schema)
   await owner.end()
   const { host, port, user, password, database } = server
-  const reader = catalogReader({ connect: { host, port, user, password, database }, log: silentLog })
+  const reader = catalogReader({
+    connect: connectCatalog({ host, port, user, password, database }),
+    log: silentLog,
+  })
   const clients: pg.Client[] = []
   const analyse = analyser({ parser: await parser({ wasm: await pgQueryWasm() }), trusted: new Set(trusted) })
   return {

@@ -6,6 +6,7 @@ import type { Catalog } from '../../../gateway/sql/catalog.ts'
 import { catalogReader } from '../../../gateway/sql/catalog-reader.ts'
 import { parser } from '../../../gateway/sql/parser.ts'
 import type { Scope } from '../../../gateway/sql/scope.ts'
+import { connectCatalog } from '../../support/connect-catalog.ts'
 import { silentLog } from '../../support/silent-log.ts'
 import { startPostgres } from '../../support/start-postgres.ts'
 import { compareAnalysed, compareLocked, comparePlanned, type Difference } from './compare.ts'
@@ -43,7 +44,10 @@ export async function crossCheck(version: 15 | 18): Promise<CrossCheck> {
   const client = new pg.Client(postgres.url)
   await client.connect()
   const { host, port, user, password, database } = postgres
-  const reader = catalogReader({ connect: { host, port, user, password, database }, log: silentLog })
+  const reader = catalogReader({
+    connect: connectCatalog({ host, port, user, password, database }),
+    log: silentLog,
+  })
   const analyse = analyser({ parser: await parser({ wasm: await pgQueryWasm() }) })
   const catalog = await reader.read()
   const scope = scopeOf(catalog)

@@ -6,6 +6,7 @@ import { analyser } from '../../../gateway/sql/analyse.ts'
 import type { Catalog } from '../../../gateway/sql/catalog.ts'
 import { catalogReader } from '../../../gateway/sql/catalog-reader.ts'
 import { parser } from '../../../gateway/sql/parser.ts'
+import { connectCatalog } from '../../support/connect-catalog.ts'
 import { silentLog } from '../../support/silent-log.ts'
 import { startPostgres } from '../../support/start-postgres.ts'
 import { compareAnalysed, comparePlanned, type Difference } from './compare.ts'
@@ -68,7 +69,10 @@ class SuiteRunner {
   static async open({ host, port, user, password, database, url }: Address): Promise<SuiteRunner> {
     const client = new pg.Client(url)
     await client.connect()
-    const reader = catalogReader({ connect: { host, port, user, password, database }, log: silentLog })
+    const reader = catalogReader({
+      connect: connectCatalog({ host, port, user, password, database }),
+      log: silentLog,
+    })
     return new SuiteRunner(client, reader, analyser({ parser: await parser({ wasm: await pgQueryWasm() }) }))
   }
 
