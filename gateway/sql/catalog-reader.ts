@@ -171,6 +171,7 @@ async function readNewer(connection: CatalogConnection, known: Snapshot | undefi
   await connection.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
   // Functions print names qualified when they are not on the path.
   await connection.query("SET LOCAL search_path = ''")
+  await connection.query(`SET LOCAL lock_timeout = ${lockMilliseconds}`)
   const [row] = await connection.query(versionQuery)
   const usable = await query('usable')
   const version = JSON.stringify([session, usable, row?.version])
@@ -179,10 +180,12 @@ async function readNewer(connection: CatalogConnection, known: Snapshot | undefi
   return snapshot
 
   async function read(): Promise<Snapshot> {
+    const definitions = await readDefinitions(connection)
+    const relations = await query('relations')
     const rows = {
       session,
       usable,
-      relations: await query('relations'),
+      relations: relations.map((row) => ({ ...row, definition: definitions.get(row.oid) ?? null })),
       columns: await query('columns'),
       sources: await query('sources'),
       inherits: await query('inherits'),
@@ -196,9 +199,51 @@ async function readNewer(connection: CatalogConnection, known: Snapshot | undefi
       typeFunctions: await query('typeFunctions'),
       implicitCasts: await query('implicitCasts'),
     }
-    return { catalog: catalog((known?.catalog.generation ?? 0) + 1, rows), version }
+    // What could not be read now is read the next time, whether or not anything has changed.
+    const isWhole = ![...definitions.values()].includes(unreadable)
+    const generation = (known?.catalog.generation ?? 0) + 1
+    return { catalog: catalog(generation, rows), version: isWhole ? version : '' }
   }
 }
+
+/**
+ * How long to wait for a lock. Whoever holds it may be an agent in the middle of a transaction, whose next statement
+ * waits for this catalog: a wait without end would be one for both.
+ */
+const lockMilliseconds = 100
+/** Views that are asked for one by one, once it is known that some are locked. */
+const singleViews = 50
+/** Stands for the query of a view that is locked. It is no SQL: a statement that reads the view is not understood. */
+const unreadable = 'the view is locked'
+
+/** The queries of views by OID. Printing one takes locks on what it reads, as nothing else here does. */
+async function readDefinitions(connection: CatalogConnection): Promise<ReadonlyMap<number, string>> {
+  const views = (await connection.query(viewsQuery)).map(({ oid }) => Number(oid))
+  const printed = await print(`ANY (ARRAY[${views.join()}]::oid[])`)
+  if (printed) return printed
+  const found = new Map<number, string>(views.map((oid) => [oid, unreadable]))
+  for (const oid of views.slice(0, singleViews)) {
+    for (const [one, definition] of (await print(String(oid))) ?? []) found.set(one, definition)
+  }
+  return found
+
+  /** @returns nothing when one of them is locked, or gone */
+  async function print(which: string): Promise<ReadonlyMap<number, string> | undefined> {
+    await connection.query('SAVEPOINT printing')
+    const text = `SELECT oid, pg_get_viewdef(oid) AS definition FROM pg_class WHERE oid = ${which}`
+    try {
+      const rows = await connection.query(text)
+      await connection.query('RELEASE SAVEPOINT printing')
+      return new Map(rows.map(({ oid, definition }) => [Number(oid), String(definition)]))
+    } catch {
+      // Where the connection is lost this says so.
+      await connection.query('ROLLBACK TO SAVEPOINT printing')
+      return undefined
+    }
+  }
+}
+
+const viewsQuery = `SELECT oid FROM pg_class WHERE relkind IN ('v', 'm') AND oid >= ${firstUserOid}`
 
 const sessionQuery = `
   SELECT current_database() AS database, to_json(current_schemas(true)) AS path,
@@ -238,8 +283,7 @@ const queries = {
 
   relations: `
     SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
-           EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') AS rules,
-           CASE WHEN c.relkind IN ('v', 'm') AND c.oid >= ${firstUserOid} THEN pg_get_viewdef(c.oid) END AS definition
+           EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') AS rules
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace`,
 
   columns: `

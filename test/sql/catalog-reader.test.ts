@@ -167,6 +167,27 @@ describe.each([15, 18] as const)('the catalog of a PostgreSQL %i', (version) => 
     await client.query('DROP TABLE after_the_cut')
   })
 
+  test('does not wait for whoever has locked what a view reads; the view is not understood until then', async () => {
+    const client = await shop.direct()
+    await client.query('CREATE TABLE lockable (id int); CREATE VIEW lockable_view AS SELECT id FROM lockable')
+    const known = (await reader.refresh('ddl')).relation('public', 'lockable_view')?.definition
+    await client.query('BEGIN; LOCK TABLE lockable IN ACCESS EXCLUSIVE MODE; CREATE TABLE unrelated (id int)')
+
+    // Something has changed, so that everything is read anew.
+    const other = await shop.direct()
+    await other.query('CREATE TABLE made_meanwhile (id int)')
+    const locked = await reader.refresh('ddl')
+
+    expect(locked.relation('public', 'made_meanwhile')).toBeDefined()
+    const scope = await shop.scope({ catalog: locked })
+    expect(shop.analyse('SELECT id FROM lockable_view', scope).facts.status).toBe('unresolved')
+    expect(shop.analyse('SELECT id FROM lockable', scope).facts.status).toBe('known')
+
+    await client.query('ROLLBACK')
+    expect((await reader.refresh('ddl')).relation('public', 'lockable_view')?.definition).toBe(known)
+    await client.query('DROP VIEW lockable_view; DROP TABLE lockable, made_meanwhile')
+  })
+
   test('is not kept waiting by a read that the target breaks off', async () => {
     const client = await shop.direct()
     const reading = reader.refresh('ddl').catch((error: unknown) => error)
