@@ -195,7 +195,9 @@ const activities: Readonly<Record<string, (life: Life) => Promise<void>>> = {
     }),
   write: (life) =>
     session(life, 'ci', 'shop-ci', async (client) => {
-      client.send(query(`INSERT INTO deployments (service, version) VALUES ('soak', '${life.random.below(1_000)}')`))
+      client.send(
+        query(`INSERT INTO deployments (service, version) VALUES ('soak', '${life.random.below(1_000)}')`),
+      )
       expectTypes(await client.receiveUntilReady(), /^CZ$/)
     }),
   'held and approved': async (life) => {
