@@ -252,6 +252,9 @@ class Writer {
       return this.#pick([
         () => `length(${inner('text')})`,
         () => `(${inner()} + 1)`,
+        () => `(${inner()} * 600)`,
+        () => `(100 / (${inner()} - 2))`,
+        () => `(${inner('text')})::int`,
         () => `coalesce(${inner()}, ${inner()})`,
         () => `(CASE WHEN ${this.#condition(depth - 1, scope)} THEN ${inner()} ELSE ${inner()} END)`,
         () => `nullif(${inner()}, ${inner()})`,

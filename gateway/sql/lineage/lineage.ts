@@ -53,7 +53,7 @@ export interface LineageContext {
 }
 
 /** More is no statement that anybody writes: nested recursion multiplies. */
-const maxSteps = 100_000
+const maxSteps = 40_000
 /** PostgreSQL's MaxTupleAttributeNumber: no result has more columns, however many stars ask for them. */
 export const maxColumns = 1_664
 /** A recursive query gets no further sources after as many rounds as it has columns; few have as many. */
