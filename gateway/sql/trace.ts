@@ -108,7 +108,7 @@ export function tracePart(part: Part, context: TraceContext): Traced {
 
   const relations = [...collected.relations.keys()]
   const touched = relations.some((relation) => reaches(relation, context))
-  if (!touched) return shown(relations, touched)
+  if (!touched) return shown(relations, checksLate(collected))
   for (const command of untouching) {
     if (collected.commands.has(command)) throw unmaskable(`${command} of a table with masked columns`)
   }
@@ -122,6 +122,11 @@ export function tracePart(part: Part, context: TraceContext): Traced {
   }
   const { outputs, masked } = maskedResult(lineage, context.masked)
   return { touched, masked, result: plannedResult(outputs) }
+}
+
+/** What earlier statements left to be checked fails here, with the values of their rows. */
+function checksLate({ commands }: Collected): boolean {
+  return commands.has('commit') || commands.has('set constraints')
 }
 
 function shown(relations: readonly Relation[], touched: boolean): Traced {
