@@ -143,6 +143,14 @@ const traced: readonly (readonly [text: string, outputs: string])[] = [
 /** A statement that is denied, and words of the reason. */
 const denied: readonly (readonly [text: string, reason: string])[] = [
   [
+    'SELECT (SELECT count(*) FROM orders o, (SELECT 5 AS secret_limit) p, people TABLESAMPLE bernoulli (secret_limit)) FROM customers',
+    'TABLESAMPLE decides by masked column',
+  ],
+  [
+    'SELECT (SELECT $1 || $1 || $1 || $1 || $1 || $1 || $1 || $1 || $1 || $1 || email) FROM customers',
+    'of that size',
+  ],
+  [
     'SELECT id FROM customers WHERE email = $$x$$',
     'WHERE compares masked column "public.customers.email"; the policy does not allow "equality"',
   ],

@@ -45,6 +45,7 @@ export class Expressions {
       case 'A_Const':
         return { ...constant, bulk: 1 + constantLength(body) / 1_000 }
       case 'ParamRef':
+        return { ...constant, bulk: parameterBulk }
       case 'SQLValueFunction':
       case 'SetToDefault':
       case 'MergeSupportFunc':
@@ -435,6 +436,9 @@ function one(flow: Flow): Flow {
 function largest(flows: readonly Flow[]): number {
   return either(flows).bulk
 }
+
+/** A few of the largest messages, put together, are no larger than PostgreSQL's largest value. */
+const parameterBulk = maxBulk / 10
 
 const jsonbAccess = new Set(['->', '->>', '#>', '#>>'])
 

@@ -431,9 +431,16 @@ class Walk implements Surroundings {
         return this.#range(body, ctes)
       case 'RangeTableSample': {
         const sampled = this.#fromItem(isNode(body.relation) ? body.relation : {}, left, outer, ctes)
+        // What stands beside it in FROM is out of its sight, unless a version sees it.
         this.#at('TABLESAMPLE', () => {
-          for (const each of [...nodes(body.args), body.repeatable])
-            this.#use('condition', this.#expressions.flow(each, lateral))
+          for (const each of [...nodes(body.args), ...(isNode(body.repeatable) ? [body.repeatable] : [])]) {
+            const seen = [
+              ...this.#maybe(each, { ...emptyNamespace, outer, ctes }),
+              ...this.#maybe(each, lateral),
+            ]
+            if (seen.length === 0) throw new Untraceable('an argument of TABLESAMPLE is unknown')
+            this.#use('condition', computed(seen))
+          }
         })
         return sampled
       }
