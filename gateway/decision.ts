@@ -74,7 +74,15 @@ export interface Mask {
   readonly with: 'redact' | 'null' | 'partial' | 'hash'
   /** For `partial`: how many characters stay at the end; 4 when absent. */
   readonly keep?: number
+  /** What a statement may do with the column besides showing it masked; nothing when absent. */
+  readonly uses?: readonly MaskUse[]
 }
+
+/**
+ * `equality`: compare it with a literal or a parameter, which tells whether a guess is right. `join`: compare it
+ * with another masked column, or with any when `equality` is allowed too.
+ */
+export type MaskUse = 'equality' | 'join'
 
 /** A human's answer to a review, bound to one operation. */
 export interface Approval {

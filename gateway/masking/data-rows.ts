@@ -1,7 +1,9 @@
 /** Masks the result of a SQL statement, as its trace says. @module */
+import type { Mask } from '../decision.ts'
 import { Denied } from '../errors.ts'
 import type { Column, Conceal, Failure, Notice, ResultStream } from '../operation.ts'
 import type { SqlTrace } from '../sql/statement.ts'
+import { redacted } from './conceal.ts'
 import { reducedMessage, reducedText } from './reduced-message.ts'
 import { type MaskedCell, RowMasker } from './row-masker.ts'
 
@@ -17,13 +19,14 @@ export function maskRows(result: ResultStream, trace: SqlTrace, conceal: Conceal
 
 async function* masked(result: ResultStream, trace: SqlTrace, conceal: Conceal): ResultStream {
   let isDescribed = false
+  /** The k-th result is that of the k-th statement. */
+  let statement = 0
   let masker: RowMasker | undefined
   for await (const part of result) {
     switch (part.kind) {
       case 'head': {
         if (part.protocol !== 'sql') throw new Error('Cannot mask result: its head is not of SQL')
-        trace.check(part.columns)
-        const cells = maskedCells(part.columns, trace, conceal)
+        const cells = maskedCells(part.columns, trace, statement, conceal)
         masker = cells.length > 0 ? new RowMasker(part.columns.length, cells) : undefined
         isDescribed = true
         yield part
@@ -43,6 +46,7 @@ async function* masked(result: ResultStream, trace: SqlTrace, conceal: Conceal):
         masker?.finish()
         masker = undefined
         isDescribed = false
+        statement++
         yield part
         break
       case 'notice':
@@ -53,14 +57,32 @@ async function* masked(result: ResultStream, trace: SqlTrace, conceal: Conceal):
   }
 }
 
-function maskedCells(columns: readonly Column[], trace: SqlTrace, conceal: Conceal): MaskedCell[] {
-  return columns.flatMap(({ table, attribute, typeOid }, index) => {
-    const mask = table === 0 ? undefined : trace.maskFor(table, attribute)
+function maskedCells(
+  columns: readonly Column[],
+  trace: SqlTrace,
+  statement: number,
+  conceal: Conceal,
+): MaskedCell[] {
+  const plan = trace.results[statement]
+  if (!plan && columns.length > 0)
+    throw new Denied('unmaskable', 'Cannot mask result: there are more results than statements')
+  const masks = plan?.align(columns) ?? []
+  return columns.flatMap(({ typeOid }, index): MaskedCell[] => {
+    const mask = masks[index]
     if (!mask) return []
     // In both formats a text is its characters; what replaces them would be no number and no date.
     const isText = trace.textTypes.has(typeOid)
-    return [{ index, replace: isText ? (value: string) => conceal(value, mask) : undefined }]
+    if (mask.kind === 'computed')
+      return [{ index, isWhole: true, replace: isText ? () => redacted : undefined }]
+    return [{ index, replace: isText ? (value) => concealed(value, mask.masks, conceal) : undefined }]
   })
+}
+
+/** Each mask has its turn: what one leaves, the next may hide. */
+function concealed(value: string, masks: readonly Mask[], conceal: Conceal): string | undefined {
+  let shown: string | undefined = value
+  for (const mask of masks) shown = shown === undefined ? undefined : conceal(shown, mask)
+  return shown
 }
 
 function reduced(part: Notice | Failure): Notice | Failure {

@@ -10,6 +10,8 @@ import { Denied } from '../errors.ts'
 export interface MaskedCell {
   readonly index: number
   readonly replace: ((value: string) => string | undefined) | undefined
+  /** NULL is replaced as well: whether it is tells of what it was computed from. */
+  readonly isWhole?: boolean
 }
 
 /** The longest row that is put together from several reads. */
@@ -122,8 +124,8 @@ export class RowMasker {
       const valueAt = at + lengthBytes
       at = valueAt + (length === nullLength ? 0 : length)
       if (at > end) throw new Denied('unmaskable', 'Cannot mask result: its rows are not as described')
-      const value =
-        length === nullLength || !cell.replace ? undefined : cell.replace(decode(input, valueAt, at))
+      const isShown = cell.replace !== undefined && (length !== nullLength || cell.isWhole)
+      const value = isShown ? cell.replace?.(cell.isWhole ? '' : decode(input, valueAt, at)) : undefined
       this.#write(value, end - at)
       copied = at
       index++

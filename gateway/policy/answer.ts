@@ -62,11 +62,12 @@ function hasAny(rules: object | undefined): boolean {
 
 function asMask(mask: z.infer<typeof maskSchema>): Mask {
   const { with: how, keep } = mask
+  const uses = 'uses' in mask ? mask.uses : undefined
   const field =
     'column' in mask
       ? { kind: 'column' as const, field: mask.column }
       : { kind: 'path' as const, field: mask.path }
-  return { ...field, with: how, ...(keep !== undefined && { keep }) }
+  return { ...field, with: how, ...(keep !== undefined && { keep }), ...(uses && { uses }) }
 }
 
 const maxQuorum = 100
@@ -78,7 +79,11 @@ const concealment = {
   keep: z.int().min(0).max(maxKeep).optional(),
 }
 const maskSchema = z.union([
-  z.strictObject({ column: z.string().regex(/^[^.*]+\.[^.*]+\.[^.*]+$/), ...concealment }),
+  z.strictObject({
+    column: z.string().regex(/^[^.*]+\.[^.*]+\.[^.*]+$/),
+    ...concealment,
+    uses: z.array(z.enum(['equality', 'join'])).optional(),
+  }),
   z.strictObject({ path: z.string().regex(/^(\*\*\.)?(\*|[^.*]+)(\.(\*|[^.*]+))*$/), ...concealment }),
 ])
 const reviewSchema = z.strictObject({

@@ -21,6 +21,7 @@ export class StatementOperation implements SqlOperation {
   readonly #session: EstablishedSession
   /** What the target reports of the session's settings. */
   readonly #settings: ReadonlyMap<string, string>
+  #touchesMasked = false
 
   constructor(
     session: EstablishedSession,
@@ -35,6 +36,11 @@ export class StatementOperation implements SqlOperation {
     this.text = prepared.text
     this.prepared = prepared
     this.parameters = parameters
+  }
+
+  /** Messages about it may quote masked values, also when they come after its end. */
+  get touchesMasked(): boolean {
+    return this.#touchesMasked
   }
 
   get statement(): Statement {
@@ -80,6 +86,7 @@ export class StatementOperation implements SqlOperation {
 
   trace(masks: readonly Mask[]): MaskPlan {
     const trace = this.statement.trace(masks)
+    this.#touchesMasked = trace.touched
     return {
       masked: trace.masked,
       apply: (result: ResultStream, conceal: Conceal) => maskRows(result, trace, conceal),

@@ -6,6 +6,7 @@ import type { Catalog, Relation } from './catalog.ts'
 import { type Collected, collect, type NamedQuery } from './collect.ts'
 import { factsOf, unparsedFacts } from './facts-of.ts'
 import { changesNothing, isHarmless } from './harmless.ts'
+import { type CatalogLineage, catalogLineage, isView } from './lineage/catalog-lineage.ts'
 import { type MaskedColumns, maskedColumns } from './masked-columns.ts'
 import { nameChangesOf } from './name-changes.ts'
 import { changed, initialNames, type NameChange, schemasIn, searchPathOf } from './name-state.ts'
@@ -27,6 +28,7 @@ interface Known {
   readonly statements: Map<string, AnalysedStatement>
   readonly masked: WeakMap<readonly Mask[], MaskedColumns>
   readonly views: Map<Relation, AnalysedStatement | 'being analysed'>
+  readonly lineage: CatalogLineage
   characters: number
 }
 
@@ -51,6 +53,7 @@ export function analyser(options: {
     analyse,
     view,
     masked,
+    lineage: (catalog) => knownOf(catalog).lineage,
   }
   return analyse
 
@@ -100,6 +103,7 @@ export function analyser(options: {
       statements: new Map(),
       masked: new WeakMap(),
       views: new Map(),
+      lineage: catalogLineage(catalog, (relation) => view(relation, catalog)?.parts),
       characters: 0,
     }
     known.set(catalog, found)
@@ -147,6 +151,7 @@ interface AnalyserContext {
   analyse(text: string, scope: Scope): AnalysedStatement
   view(relation: Relation, catalog: Catalog): AnalysedStatement | undefined
   masked(masks: readonly Mask[], catalog: Catalog): MaskedColumns
+  lineage(catalog: Catalog): CatalogLineage
 }
 
 /** Analyses statement after statement: each may change what the names of the next mean. */
@@ -305,10 +310,6 @@ function runsUnknownCode(collected: Collected, catalog: Catalog, context: Analys
   })
 }
 
-function isView({ kind, isBuiltin }: Relation): boolean {
-  return !isBuiltin && (kind === 'view' || kind === 'materialized view')
-}
-
 class AnalysedStatement implements Statement {
   readonly text: string
   readonly facts: SqlFacts
@@ -419,9 +420,10 @@ class AnalysedStatement implements Statement {
         trusted: this.#context.trusted,
         relation: (oid) => catalog.relationByOid(oid),
         view: (relation) => this.#context.view(relation, catalog)?.parts,
+        lineage: (part) => this.#context.lineage(catalog).of(part),
       }),
     )
-    return sqlTrace(traces, masked, catalog)
+    return sqlTrace(traces, catalog)
   }
 
   /** Seldom asked for, and of few. */

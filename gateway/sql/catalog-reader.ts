@@ -287,7 +287,7 @@ const queries = {
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace`,
 
   columns: `
-    SELECT a.attrelid AS relation, a.attnum AS number, a.attname AS name, a.attgenerated <> '' AS generated
+    SELECT a.attrelid AS relation, a.attnum AS number, a.attname AS name, a.atttypid AS type, a.attgenerated <> '' AS generated
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
     WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'v', 'm', 'f', 'p', 'S')
     ORDER BY a.attrelid, a.attnum`,

@@ -76,6 +76,8 @@ export interface CatalogColumn {
   readonly name: string
   /** Attribute number. */
   readonly number: number
+  /** OID of its type. */
+  readonly type: number
   /** Attribute numbers that a generated column is computed from. */
   readonly sources: readonly number[]
 }
@@ -134,7 +136,13 @@ export interface CatalogRows {
     rules: boolean
     definition: string | null
   }[]
-  readonly columns: readonly { relation: number; number: number; name: string; generated: boolean }[]
+  readonly columns: readonly {
+    relation: number
+    number: number
+    name: string
+    type: number
+    generated: boolean
+  }[]
   readonly sources: readonly { relation: number; number: number; source: number }[]
   readonly inherits: readonly { child: number; parent: number }[]
   readonly constraints: readonly { relation: number; columns: readonly number[] | null }[]
@@ -221,7 +229,7 @@ function relationsOf(rows: CatalogRows, function_: (oid: number) => CatalogFunct
     ({ relation }) => relation,
     (row): CatalogColumn => {
       const known = sources.get(`${row.relation}.${row.number}`)?.map(({ source }) => source) ?? []
-      return { name: row.name, number: row.number, sources: row.generated ? known : [] }
+      return { name: row.name, number: row.number, type: row.type, sources: row.generated ? known : [] }
     },
   )
   const children = groupBy(

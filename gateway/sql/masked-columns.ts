@@ -1,5 +1,5 @@
 /** Which columns of a target masks mean: the named ones, and every other that holds the same values. @module */
-import type { Mask } from '../decision.ts'
+import type { Mask, MaskUse } from '../decision.ts'
 import { Denied } from '../errors.ts'
 import type { Catalog, CatalogColumn, Relation } from './catalog.ts'
 
@@ -7,13 +7,18 @@ export interface MaskedColumns {
   /** How many column masks there are; none means that there is nothing to trace. */
   readonly size: number
   /** A relation's masked columns by name; empty for most. */
-  of(relation: Relation): ReadonlyMap<string, Mask>
-  maskFor(table: number, attribute: number): Mask | undefined
+  of(relation: Relation): ReadonlyMap<string, MaskedColumn>
   /** Columns that must not be changed: a constraint ties them to a masked one, and its failure would tell. */
   tied(relation: Relation): ReadonlySet<string>
 }
 
-const none: ReadonlyMap<string, Mask> = new Map()
+export interface MaskedColumn {
+  readonly masks: readonly Mask[]
+  /** What all of them allow. */
+  readonly uses: ReadonlySet<MaskUse>
+}
+
+const none: ReadonlyMap<string, MaskedColumn> = new Map()
 
 /**
  * Resolves masks to columns by OID and attribute number, so that a rename changes nothing, and follows
@@ -22,18 +27,13 @@ const none: ReadonlyMap<string, Mask> = new Map()
  * @throws Denied `unmaskable` when a mask names no column of this target: somebody meant to hide something
  */
 export function maskedColumns(masks: readonly Mask[], catalog: Catalog): MaskedColumns {
-  const found = new Map<number, Map<string, Mask>>()
+  const found = new Map<number, Map<string, MaskedColumn>>()
   const columnMasks = masks.filter(({ kind }) => kind === 'column')
   for (const mask of columnMasks) spread(...resolve(mask, catalog), mask)
 
   return {
     size: columnMasks.length,
     of: ({ oid }) => found.get(oid) ?? none,
-    maskFor(table, attribute) {
-      const relation = found.has(table) ? catalog.relationByOid(table) : undefined
-      const column = relation && columnNumbered(relation, attribute)
-      return column && found.get(table)?.get(column.name)
-    },
     tied(relation) {
       const masked = found.get(relation.oid) ?? none
       const numbers = new Set([...masked.keys()].map((name) => relation.columns.get(name)?.number))
@@ -45,10 +45,10 @@ export function maskedColumns(masks: readonly Mask[], catalog: Catalog): MaskedC
   }
 
   function spread(relation: Relation, column: CatalogColumn, mask: Mask): void {
-    const masked = found.get(relation.oid) ?? new Map<string, Mask>()
+    const masked = found.get(relation.oid) ?? new Map<string, MaskedColumn>()
     const known = masked.get(column.name)
-    if (known && strictness(known) >= strictness(mask)) return
-    masked.set(column.name, mask)
+    if (known && covers(known, mask)) return
+    masked.set(column.name, known ? combined(known, mask) : { masks: [mask], uses: new Set(mask.uses) })
     found.set(relation.oid, masked)
 
     for (const generated of relation.columns.values()) {
@@ -65,6 +65,16 @@ export function maskedColumns(masks: readonly Mask[], catalog: Catalog): MaskedC
       if (referring && same) spread(referring, same, mask)
     }
   }
+}
+
+/** Whether another mask changes nothing: then whatever it spreads to has it as well. */
+function covers({ masks: [known], uses }: MaskedColumn, mask: Mask): boolean {
+  return known !== undefined && strictness(known) >= strictness(mask) && uses.isSubsetOf(new Set(mask.uses))
+}
+
+function combined({ masks: [known], uses }: MaskedColumn, mask: Mask): MaskedColumn {
+  const stricter = known && strictness(known) >= strictness(mask) ? known : mask
+  return { masks: [stricter], uses: uses.intersection(new Set(mask.uses)) }
 }
 
 /** Of two masks for one column the one that shows less is used. */

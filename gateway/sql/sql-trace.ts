@@ -1,8 +1,9 @@
 import { Denied } from '../errors.ts'
 import type { Column } from '../operation.ts'
 import type { Catalog } from './catalog.ts'
-import type { MaskedColumns } from './masked-columns.ts'
-import type { SqlTrace } from './statement.ts'
+import type { Origin } from './lineage/flow.ts'
+import type { PlannedOutput } from './lineage/masked-result.ts'
+import type { ColumnMask, ResultPlan, SqlTrace } from './statement.ts'
 import type { Traced } from './trace.ts'
 
 /** The trace of a statement for an agent that nothing is masked for. */
@@ -10,33 +11,66 @@ export const nothingMasked: SqlTrace = {
   isActive: false,
   touched: false,
   masked: [],
-  outputs: [],
-  relations: new Set(),
+  results: [],
   textTypes: new Set(),
-  maskFor: () => undefined,
-  check() {},
 }
 
 /** What tracing each statement of a text found, as one. */
-export function sqlTrace(parts: readonly Traced[], masked: MaskedColumns, catalog: Catalog): SqlTrace {
-  const outputs = parts.flatMap((part) => part.outputs)
-  const fields = outputs.map(({ relation, column }) => `${relation.schema}.${relation.name}.${column}`)
+export function sqlTrace(parts: readonly Traced[], catalog: Catalog): SqlTrace {
   return {
     isActive: true,
     touched: parts.some(({ touched }) => touched),
-    masked: [...new Set(fields)].sort(),
-    outputs,
-    relations: new Set(parts.flatMap((part) => [...part.relations])),
+    masked: [...new Set(parts.flatMap((part) => part.masked))].sort(),
+    results: parts.map(({ result }) => result),
     textTypes: textTypesOf(catalog),
-    maskFor: masked.maskFor,
-    check(columns) {
-      // Nothing says which statement of a text a row set belongs to.
-      if (parts.some((part) => agrees(part, columns, masked))) return
-      throw new Denied('unmaskable', 'Cannot mask result: its columns are not those that were expected', {
-        hint: 'Send the statement again: the target may have changed.',
+  }
+}
+
+/** The plan of a statement that nothing masked can come out of: its columns may only be those of what it names. */
+export function unmaskedResult(relations: ReadonlySet<number>): ResultPlan {
+  return {
+    outputs: [],
+    align(columns) {
+      if (columns.some(({ table }) => table !== 0 && !relations.has(table))) throw disagreement()
+      return columns.map(() => undefined)
+    },
+  }
+}
+
+export function plannedResult(outputs: readonly PlannedOutput[]): ResultPlan {
+  const open = outputs.findIndex(({ isOpen }) => isOpen)
+  return {
+    outputs: outputs
+      .slice(0, open < 0 ? outputs.length : open)
+      .map(({ origin, mask }) => ({ table: origin?.table ?? 0, attribute: origin?.attribute ?? 0, mask })),
+    align(columns) {
+      const extra = columns.length - outputs.length
+      if (open < 0 ? extra !== 0 : extra < -1) throw disagreement()
+      return columns.map((column, index): ColumnMask | undefined => {
+        // Those of a function stand in the place of one output, however many they are.
+        const isOpen = open >= 0 && index >= open && index <= open + extra
+        const output = isOpen ? outputs[open] : outputs[open < 0 || index < open ? index : index - extra]
+        if (!output || !agrees(column, output)) throw disagreement()
+        return output.mask
       })
     },
   }
+}
+
+/** What is hidden altogether may come from anywhere. */
+function agrees(column: Column, { origin, mask }: PlannedOutput): boolean {
+  if (mask?.kind === 'computed') return true
+  return isAt(column, origin) || (origin?.isCast === true && isAt(column, undefined))
+}
+
+function isAt({ table, attribute }: Column, origin: Origin | undefined): boolean {
+  return table === (origin?.table ?? 0) && attribute === (origin?.attribute ?? 0)
+}
+
+function disagreement(): Denied {
+  return new Denied('unmaskable', 'Cannot mask result: its columns are not those that were expected', {
+    hint: 'Send the statement again: the target may have changed.',
+  })
 }
 
 /** Domains over them are described as these. Values of "char" have one byte, too few for a mask. */
@@ -45,17 +79,4 @@ function textTypesOf(catalog: Catalog): ReadonlySet<number> {
     catalog.types(name).filter(({ isBuiltin }) => isBuiltin),
   )
   return new Set([...builtin, ...catalog.types('citext')].map(({ oid }) => oid))
-}
-
-/** Whether these columns come from relations that the statement names, and show exactly what it should. */
-function agrees(part: Traced, columns: readonly Column[], masked: MaskedColumns): boolean {
-  const named = columns.filter(({ table }) => table !== 0)
-  if (!named.every(({ table }) => part.relations.has(table))) return false
-  const shown = named.flatMap(({ table, attribute }) =>
-    masked.maskFor(table, attribute) ? [`${table}.${attribute}`] : [],
-  )
-  const expected = part.outputs.map(
-    ({ relation, column }) => `${relation.oid}.${relation.columns.get(column)?.number}`,
-  )
-  return shown.sort().join() === expected.sort().join()
 }

@@ -2,7 +2,6 @@
 import type { Mask } from '../decision.ts'
 import type { SqlFacts } from '../facts.ts'
 import type { Column } from '../operation.ts'
-import type { Output } from './masked-output.ts'
 import type { NameChange } from './name-state.ts'
 import type { Scope } from './scope.ts'
 
@@ -72,19 +71,38 @@ export interface SqlTrace {
   readonly isActive: boolean
   /** It touches a relation with masked columns: the text of its errors and notices is reduced. */
   readonly touched: boolean
-  /** The masked columns that come out, as `schema.table.column`. */
+  /** The masked columns that flow into what comes out, as `schema.table.column`. */
   readonly masked: readonly string[]
-  /** The same as the catalog knows them, each as often as it comes out. */
-  readonly outputs: readonly Output[]
-  /** OIDs of the relations that columns of the result may come from. */
-  readonly relations: ReadonlySet<number>
+  /** One for each statement of the text, in their order: the k-th result is that of the k-th statement. */
+  readonly results: readonly ResultPlan[]
   /** OIDs of types whose values are their characters, in text and in binary format. */
   readonly textTypes: ReadonlySet<number>
-  /** The mask of a column that RowDescription shows. */
-  maskFor(table: number, attribute: number): Mask | undefined
+}
+
+/** What one statement shows. */
+export interface ResultPlan {
+  /** In order, as far as it is known before it runs; empty where nothing masked can come out. */
+  readonly outputs: readonly OutputPlan[]
   /**
    * Compares what comes back with what was expected, before the first row leaves.
+   *
+   * @returns how each column is masked
    * @throws Denied `unmaskable` when they disagree
    */
-  check(columns: readonly Column[]): void
+  align(columns: readonly Column[]): readonly (ColumnMask | undefined)[]
 }
+
+export interface OutputPlan {
+  /** OID of the table or view, and attribute number there, that RowDescription has to name; 0 when computed. */
+  readonly table: number
+  readonly attribute: number
+  readonly mask: ColumnMask | undefined
+}
+
+/**
+ * `plain`: the value is that of a masked column, unchanged. `computed`: masked columns have a part in it, so that
+ * all of it is hidden, whether it is NULL included.
+ */
+export type ColumnMask =
+  | { readonly kind: 'plain'; readonly masks: readonly Mask[] }
+  | { readonly kind: 'computed' }

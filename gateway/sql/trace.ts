@@ -1,5 +1,5 @@
 /**
- * Proves that masked values of one statement's result come out in plain columns, where they can be masked,
+ * Proves that masked values of one statement come out of it in columns that are known, where they can be masked,
  * and nowhere else. What cannot be proven is denied: an agent may know PostgreSQL as well as its authors.
  *
  * @module
@@ -9,10 +9,13 @@ import { Denied } from '../errors.ts'
 import type { CatalogFunction, Relation } from './catalog.ts'
 import type { Collected } from './collect.ts'
 import { isHarmless, isHarmlessRelation, isHarmlessSetting } from './harmless.ts'
+import { isView } from './lineage/catalog-lineage.ts'
+import type { Lineage } from './lineage/lineage.ts'
+import { maskedResult } from './lineage/masked-result.ts'
 import type { MaskedColumns } from './masked-columns.ts'
-import { masksOutput, type Output } from './masked-output.ts'
 import type { Node } from './node.ts'
-import type { Named } from './statement.ts'
+import { plannedResult, unmaskedResult } from './sql-trace.ts'
+import type { Named, ResultPlan } from './statement.ts'
 
 /** One statement of a text. */
 export interface Part {
@@ -27,10 +30,9 @@ export interface Part {
 /** What tracing one part found. */
 export interface Traced {
   readonly touched: boolean
-  /** The masked columns that must come out, each as often as listed. */
-  readonly outputs: readonly Output[]
-  /** OIDs of every relation that a column of the result may come from. */
-  readonly relations: ReadonlySet<number>
+  /** The masked columns that flow into its result, as `schema.table.column`. */
+  readonly masked: readonly string[]
+  readonly result: ResultPlan
 }
 
 export interface TraceContext {
@@ -43,6 +45,7 @@ export interface TraceContext {
   relation(oid: number): Relation | undefined
   /** The parts of a view's query. */
   view(relation: Relation): readonly Part[] | undefined
+  lineage(part: Part): Lineage
 }
 
 /** Commands whose every effect the rules below know. Others are refused while columns are masked. */
@@ -73,32 +76,69 @@ const traceable = new Set([
   ...['unlisten'],
 ])
 
-/** Of those, the ones that may not come near a masked column at all. */
-const untouching = ['merge', 'explain', 'copy from']
+/** Of those, the ones that may not come near a masked column at all: a plan tells of statistics. */
+const untouching = ['explain', 'copy from']
+
+/** Of those, the ones that come near a relation without reading or writing a row. */
+const rowless = new Set(['LockStmt', 'TruncateStmt'])
 
 /** @throws Denied `unmaskable` */
 export function tracePart(part: Part, context: TraceContext): Traced {
   const { tree, collected } = part
   refuseUntraceable(collected, context)
   for (const { statement } of part.prepares) statement.trace(context.masks)
+  const opens = part.opens.map(({ statement }) => statement.trace(context.masks))
   const runs = collected.runs.map((statement) => statement.trace(context.masks))
-  const relations = new Set([...collected.relations.keys()].map(({ oid }) => oid))
 
   if ('ExecuteStmt' in tree || 'FetchStmt' in tree) {
     const [run] = runs
+    const [result] = run?.results ?? []
     if (!run) throw unmaskable('it reads from a cursor or prepared statement that is unknown')
-    return { touched: run.touched, outputs: run.outputs, relations: run.relations }
+    return { touched: run.touched, masked: run.masked, result: result ?? unmaskedResult(new Set()) }
   }
   if (runs.some((run) => run.touched))
     throw unmaskable('it uses a prepared statement that reads masked columns')
-  if ('PrepareStmt' in tree) return { touched: false, outputs: [], relations }
+  if ('PrepareStmt' in tree) return shown([], false)
+  if ('DeclareCursorStmt' in tree) {
+    return shown(
+      [],
+      opens.some((open) => open.touched),
+    )
+  }
 
-  const touched = [...collected.relations.keys()].some((relation) => context.masked.of(relation).size > 0)
-  if (!touched) return { touched, outputs: [], relations }
+  const relations = [...collected.relations.keys()]
+  const touched = relations.some((relation) => reaches(relation, context))
+  if (!touched) return shown(relations, checksLate(collected))
   for (const command of untouching) {
     if (collected.commands.has(command)) throw unmaskable(`${command} of a table with masked columns`)
   }
-  return { touched, outputs: masksOutput(tree, collected.resolutions, context.masked), relations }
+  if (rowless.has(Object.keys(tree)[0] ?? '')) return shown([], touched)
+  const lineage = context.lineage(part)
+  for (const { relation } of lineage.writes) {
+    if (isView(relation) && reaches(relation, context))
+      throw unmaskable(
+        `view "${nameOf(relation)}" would write to a table with masked columns; name the table`,
+      )
+  }
+  const { outputs, masked } = maskedResult(lineage, context.masked)
+  return { touched, masked, result: plannedResult(outputs) }
+}
+
+/** What earlier statements left to be checked fails here, with the values of their rows. */
+function checksLate({ commands }: Collected): boolean {
+  return commands.has('commit') || commands.has('set constraints')
+}
+
+function shown(relations: readonly Relation[], touched: boolean): Traced {
+  return { touched, masked: [], result: unmaskedResult(new Set(relations.map(({ oid }) => oid))) }
+}
+
+/** Whether a relation has masked columns, or is a view of one that has. */
+function reaches(relation: Relation, context: TraceContext): boolean {
+  if (context.masked.of(relation).size > 0) return true
+  if (!isView(relation)) return false
+  const parts = context.view(relation) ?? []
+  return parts.some(({ collected }) => [...collected.relations.keys()].some((each) => reaches(each, context)))
 }
 
 /** What no statement may do while columns are masked, whether it names one or not. */
@@ -174,16 +214,14 @@ function refuseKind(relation: Relation, isWritten: boolean, context: TraceContex
   }
 }
 
-/** A view is as good as its query, and that may not touch what is masked. */
+/** A view is as good as its query. */
 function refuseView(view: Relation, isWritten: boolean, context: TraceContext): void {
   const parts = context.view(view)
   if (!parts) throw unmaskable(`view "${nameOf(view)}" cannot be analysed`)
-  for (const part of parts) {
-    if (tracePart(part, context).touched) {
-      throw unmaskable(`view "${nameOf(view)}" reads a table with masked columns`)
-    }
+  for (const { collected } of parts) {
+    refuseUntraceable(collected, context)
     if (!isWritten) continue
-    for (const relation of part.collected.relations.keys()) refuseRelation(relation, isWritten, context)
+    for (const relation of collected.relations.keys()) refuseRelation(relation, isWritten, context)
   }
 }
 

@@ -7,7 +7,7 @@ import { maskRows } from '../../gateway/masking/data-rows.ts'
 import { maxRowBytes } from '../../gateway/masking/row-masker.ts'
 import type { Column, Part, ResultStream } from '../../gateway/operation.ts'
 import { nothingMasked } from '../../gateway/sql/sql-trace.ts'
-import type { SqlTrace } from '../../gateway/sql/statement.ts'
+import type { ColumnMask, SqlTrace } from '../../gateway/sql/statement.ts'
 import { concat, dataRow, errorFrame, readRows } from './frames.ts'
 
 const text = 25
@@ -25,11 +25,15 @@ function trace(masks: Readonly<Record<number, Mask['with']>>, overrides: Partial
     isActive: true,
     touched: true,
     textTypes: new Set([text]),
-    maskFor(relation, attribute) {
-      const how = relation === table ? masks[attribute] : undefined
-      return how && { kind: 'column', field: `public.t.c${attribute}`, with: how }
-    },
+    results: Array.from({ length: 3 }, () => ({ outputs: [], align })),
     ...overrides,
+  }
+
+  function align(columns: readonly Column[]): readonly (ColumnMask | undefined)[] {
+    return columns.map(({ table: relation, attribute }) => {
+      const how = relation === table ? masks[attribute] : undefined
+      return how && { kind: 'plain', masks: [{ kind: 'column', field: `public.t.c${attribute}`, with: how }] }
+    })
   }
 }
 
@@ -149,15 +153,54 @@ test('rows that nothing describes, or that are not as described, are refused', a
   ).rejects.toThrow('middle of a row')
 })
 
+test('what is computed from masked columns is hidden altogether, NULL as well', async () => {
+  const columns = [column(0), column(0, integer), column(3)]
+  const whole: SqlTrace = trace(
+    {},
+    { results: [{ outputs: [], align: () => [{ kind: 'computed' }, { kind: 'computed' }, undefined] }] },
+  )
+
+  const parts = await collect(
+    [
+      head(...columns),
+      data(concat([dataRow(['a', '1', 'x']), dataRow([undefined, undefined, undefined])]), 2),
+      end,
+    ],
+    whole,
+  )
+
+  expect(rowsOf(parts)).toEqual([
+    ['[masked]', undefined, 'x'],
+    ['[masked]', undefined, undefined],
+  ])
+})
+
+test('the k-th result is that of the k-th statement, and there are no more of them', async () => {
+  const text = (mask: ColumnMask | undefined) => ({ outputs: [], align: () => [mask] })
+  const two = trace({}, { results: [text(undefined), text({ kind: 'computed' })] })
+  const result = [head(column(1)), data(dataRow(['a']), 1), end]
+
+  expect(rowsOf(await collect([...result, ...result], two))).toEqual([['a'], ['[masked]']])
+  expect(rowsOf(await collect([end, ...result], two))).toEqual([['[masked]']])
+  await expect(collect([...result, ...result, ...result], two)).rejects.toThrow(
+    /more results than statements/,
+  )
+})
+
 test('a description that the trace does not expect is refused before the first row', async () => {
   const checked: (readonly Column[])[] = []
   const refusing = trace(
     {},
     {
-      check(columns) {
-        checked.push(columns)
-        throw new Denied('unmaskable', 'no')
-      },
+      results: [
+        {
+          outputs: [],
+          align(columns) {
+            checked.push(columns)
+            throw new Denied('unmaskable', 'no')
+          },
+        },
+      ],
     },
   )
 

@@ -92,6 +92,8 @@ describe('an answer is understood exactly when its schema allows it', () => {
         ...plain,
         mask: [
           { ...columnMask, keep: 2 },
+          { ...columnMask, uses: ['equality', 'join'] },
+          { ...columnMask, uses: [] },
           { path: '**.email', with: 'hash' },
         ],
       },
@@ -150,6 +152,9 @@ describe('an answer is understood exactly when its schema allows it', () => {
     [false, { ...plain, review: [{ ...review, bypass: true }] }],
     [false, { ...plain, mask: [{ ...columnMask, with: 'blur' }] }],
     [false, { ...plain, mask: [{ ...columnMask, keep: -1 }] }],
+    [false, { ...plain, mask: [{ ...columnMask, uses: ['ordering'] }] }],
+    [false, { ...plain, mask: [{ ...columnMask, uses: 'join' }] }],
+    [false, { ...plain, mask: [{ path: 'a', with: 'null', uses: ['join'] }] }],
     [false, { ...plain, mask: [{ ...columnMask, path: 'a' }] }],
     [false, { ...plain, mask: [{ with: 'redact' }] }],
     ...['email', 'customers.email', 'public.customers.*', 'a.b.c.d', '..', ''].map(

@@ -37,7 +37,12 @@ describe.each([15, 18] as const)('the catalog of a PostgreSQL %i', (version) => 
     expect(catalog).toMatchObject({ database: 'postgres', searchPath: ['pg_catalog', 'public'] })
     expect(customers).toMatchObject({ kind: 'table', isBuiltin: false, hasRules: false })
     expect(catalog.relationByOid(customers?.oid ?? 0)).toBe(customers)
-    expect(customers?.columns.get('email')).toEqual({ name: 'email', number: 3, sources: [] })
+    expect(customers?.columns.get('email')).toEqual({
+      name: 'email',
+      number: 3,
+      type: 25,
+      sources: [],
+    })
     expect(
       catalog
         .relations('orders')

@@ -1,7 +1,7 @@
 /** A real database with everything that masks can be got around with, and its analysis. @module */
 import pg from 'pg'
 import type { Mask } from '../../gateway/decision.ts'
-import { conceal } from '../../gateway/masking/conceal.ts'
+import { conceal, redacted } from '../../gateway/masking/conceal.ts'
 import type { Column } from '../../gateway/operation.ts'
 import { pgQueryWasm } from '../../gateway/runtime/pg-query-wasm.ts'
 import { type Analyse, analyser } from '../../gateway/sql/analyse.ts'
@@ -189,14 +189,21 @@ export class ShopSession {
     for (const { name, statement: opened } of statement.opens) this.#cursors.set(name, opened)
     if (statement.changesSearchPath) this.#searchPath = undefined
     const shown: unknown[][] = []
-    for (const { fields, rows } of [answer].flat()) {
-      trace.check(fields.map(column))
+    for (const [index, { fields, rows }] of [answer].flat().entries()) {
+      if (fields.length === 0) continue
+      const columns = fields.map(column)
+      const masked = trace.results[index]?.align(columns) ?? []
       for (const row of rows) {
         shown.push(
-          row.map((value: unknown, index: number) => {
-            const field = fields[index]
-            const mask = field && trace.maskFor(field.tableID, field.columnID)
-            return mask ? this.#conceal(String(value), mask) : value
+          row.map((value: unknown, place: number) => {
+            const mask = masked[place]
+            const isText = trace.textTypes.has(columns[place]?.typeOid ?? 0)
+            if (!mask) return value
+            if (!isText) return null
+            if (mask.kind === 'computed') return redacted
+            return value === null
+              ? null
+              : mask.masks.reduce((left, each) => this.#conceal(left, each) ?? '', String(value))
           }),
         )
       }

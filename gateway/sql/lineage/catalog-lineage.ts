@@ -1,0 +1,111 @@
+/** The lineage of statements over one catalog, and of the views in it; each is worked out once. @module */
+import type { Catalog, Relation } from '../catalog.ts'
+import type { Resolution } from '../collect.ts'
+import type { Node } from '../node.ts'
+import type { Flow, Source } from './flow.ts'
+import { type Column, column } from './level.ts'
+import { type Lineage, lineageOf } from './lineage.ts'
+import { isScalarType } from './total.ts'
+import { Untraceable } from './untraceable.ts'
+import type { Use } from './use.ts'
+
+/** One statement, with what its names mean. */
+export interface Named {
+  readonly tree: Node
+  readonly collected: { readonly resolutions: ReadonlyMap<Node, Resolution> }
+}
+
+export interface CatalogLineage {
+  of(part: Named): Lineage
+}
+
+/** @param viewParts the statements of a view's query: one, where it could be analysed */
+export function catalogLineage(
+  catalog: Catalog,
+  viewParts: (view: Relation) => readonly Named[] | undefined,
+): CatalogLineage {
+  const lineages = new WeakMap<Named, Lineage>()
+  const columns = new Map<Relation, readonly Column[]>()
+  const viewUses = new Map<Relation, readonly Use[]>()
+  return { of }
+
+  function of(part: Named): Lineage {
+    const known = lineages.get(part)
+    if (known) return known
+    const { resolutions } = part.collected
+    const found = lineageOf(part.tree, { catalog, resolutions, columnsOf, usesOf })
+    lineages.set(part, found)
+    return found
+  }
+
+  function columnsOf(relation: Relation): readonly Column[] {
+    const known = columns.get(relation)
+    if (known) return known
+    const found = isView(relation) ? columnsOfView(relation) : columnsOfTable(relation)
+    columns.set(relation, found)
+    return found
+  }
+
+  function columnsOfTable(relation: Relation): readonly Column[] {
+    return [...relation.columns.values()].map((each) => {
+      const source: Source = { relation, column: each }
+      return column(each.name, {
+        sources: new Set([source]),
+        same: [source],
+        bulk: 1,
+        isQuiet: true,
+        isRow: !isScalarType(each.type, catalog),
+        origin: { table: relation.oid, attribute: each.number },
+      })
+    })
+  }
+
+  function columnsOfView(view: Relation): readonly Column[] {
+    const { outputs } = lineageOfView(view)
+    const own = [...view.columns.values()]
+    if (outputs.length !== own.length || outputs.some(({ isOpen }) => isOpen))
+      throw new Untraceable(`view "${nameOf(view)}" has columns that are not known`)
+    return own.map((each, index): Column => {
+      const source: Source = { relation: view, column: each }
+      const below = outputs[index]?.flow as Flow
+      return column(each.name, {
+        ...below,
+        sources: new Set([source, ...below.sources]),
+        same: [source, ...below.same],
+        origin: { table: view.oid, attribute: each.number },
+      })
+    })
+  }
+
+  /**
+   * Rows that its query chooses by a column tell of it. What may fail in it is not for an agent to choose, and
+   * counts where a column comes out.
+   */
+  function usesOf(relation: Relation): readonly Use[] {
+    if (!isView(relation)) return []
+    const known = viewUses.get(relation)
+    if (known) return known
+    const place = `view "${nameOf(relation)}"`
+    const found = lineageOfView(relation)
+      .uses.filter(({ kind }) => kind !== 'failure')
+      .map((use) => ({ ...use, place }))
+    viewUses.set(relation, found)
+    return found
+  }
+
+  function lineageOfView(view: Relation): Lineage {
+    const [part, ...others] = viewParts(view) ?? []
+    if (!part || others.length > 0) throw new Untraceable(`view "${nameOf(view)}" cannot be analysed`)
+    const lineage = of(part)
+    if (lineage.problem !== undefined) throw new Untraceable(`in view "${nameOf(view)}": ${lineage.problem}`)
+    return lineage
+  }
+}
+
+export function isView({ kind, isBuiltin }: Relation): boolean {
+  return !isBuiltin && (kind === 'view' || kind === 'materialized view')
+}
+
+function nameOf({ schema, name }: Relation): string {
+  return `${schema}.${name}`
+}

@@ -1,0 +1,121 @@
+/** What masks do to a statement, by its lineage: which outputs are hidden and how, and what it may not do. @module */
+import type { MaskUse } from '../../decision.ts'
+import { Denied } from '../../errors.ts'
+import type { Relation } from '../catalog.ts'
+import type { MaskedColumns } from '../masked-columns.ts'
+import type { ColumnMask } from '../statement.ts'
+import type { Origin, Source } from './flow.ts'
+import type { Column } from './level.ts'
+import type { Lineage, Write } from './lineage.ts'
+import type { Use, UseKind } from './use.ts'
+
+/** An output, or any number of them. */
+export interface PlannedOutput {
+  readonly origin: Origin | undefined
+  readonly mask: ColumnMask | undefined
+  readonly isOpen: boolean
+}
+
+export interface MaskedResult {
+  readonly outputs: readonly PlannedOutput[]
+  /** The masked columns that flow into them, as `schema.table.column`. */
+  readonly masked: readonly string[]
+}
+
+/** @throws Denied `unmaskable` */
+export function maskedResult(lineage: Lineage, masked: MaskedColumns): MaskedResult {
+  const { outputs, uses, writes, problem } = lineage
+  if (problem !== undefined) throw unmaskable(problem)
+  // What decides something tells more of why than what it passes through on the way there.
+  for (const use of uses) if (use.kind !== 'failure') refuseUse(use, masked)
+  for (const use of uses) if (use.kind === 'failure') refuseUse(use, masked)
+  for (const write of writes) refuseWrite(write, masked)
+  if (outputs.filter(({ isOpen }) => isOpen).length > 1)
+    throw unmaskable('it shows the columns of several functions; name them instead of *')
+  const fields = new Set<string>()
+  const planned = outputs.map((output) => {
+    const hidden = maskedOf(output.flow.sources, masked)
+    for (const source of hidden) fields.add(nameOf(source))
+    return { origin: output.flow.origin, mask: maskOf(output, hidden, masked), isOpen: output.isOpen }
+  })
+  return { outputs: planned, masked: [...fields].sort() }
+}
+
+/** Of a column that comes out unchanged its own masks are enough; what is computed from it is hidden altogether. */
+function maskOf({ flow }: Column, hidden: readonly Source[], masked: MaskedColumns): ColumnMask | undefined {
+  if (hidden.length === 0) return undefined
+  if (!hidden.every((source) => flow.same.includes(source))) return { kind: 'computed' }
+  const masks = hidden.flatMap(({ relation, column }) => masked.of(relation).get(column.name)?.masks ?? [])
+  return { kind: 'plain', masks: [...new Set(masks)] }
+}
+
+function refuseUse(use: Use, masked: MaskedColumns): void {
+  const hidden = maskedOf(use.sources, masked)
+  const [first] = hidden
+  if (!first || isAllowed(use, hidden, masked)) return
+  throw unmaskable(`${use.place} ${sentences[use.kind](`masked column "${nameOf(first)}"`, use.what ?? '')}`)
+}
+
+function isAllowed(use: Use, hidden: readonly Source[], masked: MaskedColumns): boolean {
+  const allow = (sources: readonly Source[], wanted: MaskUse) =>
+    sources.every(({ relation, column }) => masked.of(relation).get(column.name)?.uses.has(wanted))
+  switch (use.kind) {
+    case 'equality':
+      return allow(hidden, 'equality')
+    case 'join': {
+      if (!allow(hidden, 'join')) return false
+      // What is compared with something that the agent sees, it sees as well.
+      const isHiddenTwice = use.sides?.every((side) => maskedOf(side, masked).length > 0) ?? false
+      return isHiddenTwice || allow(hidden, 'equality')
+    }
+    default:
+      return false
+  }
+}
+
+function refuseWrite({ relation, columns, kind }: Write, masked: MaskedColumns): void {
+  const hidden = masked.of(relation)
+  if (hidden.size === 0) return
+  const name = `${relation.schema}.${relation.name}`
+  if (!columns) throw unmaskable(`INSERT without a list of columns fills masked ones of "${name}"`)
+  const tied = kind === 'update' ? masked.tied(relation) : undefined
+  for (const column of columns) {
+    if (hidden.has(column)) throw unmaskable(`column "${name}.${column}" is masked and cannot be written`)
+    if (tied?.has(column)) throw unmaskable(`a constraint ties column "${name}.${column}" to a masked one`)
+  }
+}
+
+function maskedOf(sources: ReadonlySet<Source>, masked: MaskedColumns): readonly Source[] {
+  const found: Source[] = []
+  for (const source of sources) if (masked.of(source.relation).has(source.column.name)) found.push(source)
+  return found
+}
+
+function nameOf({
+  relation,
+  column,
+}: {
+  readonly relation: Relation
+  readonly column: { readonly name: string }
+}) {
+  return `${relation.schema}.${relation.name}.${column.name}`
+}
+
+/** What each use does with a column, and what to do instead. */
+const sentences: Readonly<Record<UseKind, (column: string, what: string) => string>> = {
+  equality: (column) => `compares ${column}; the policy does not allow "equality" for it`,
+  join: (column) => `joins on ${column}; the policy does not allow "join" for it, or not with what is shown`,
+  condition: (column) => `decides by ${column}; use another column`,
+  grouping: (column) => `groups by ${column}; use another column`,
+  ordering: (column) => `sorts by ${column}; use another column`,
+  distinct: (column) => `compares rows by ${column}; leave it out`,
+  window: (column) => `forms windows by ${column}; use another column`,
+  conflict: (column) => `looks for rows by ${column}; use another column`,
+  failure: (column, what) =>
+    `passes ${column} to ${what}, which may fail, grow or take long depending on it; select the column itself`,
+  written: (column, what) => `brings ${column} to ${what}; leave it out`,
+}
+
+function unmaskable(reason: string): Denied {
+  return new Denied('unmaskable', `Cannot trace masked columns: ${reason}`)
+}

@@ -1,0 +1,121 @@
+/**
+ * What may be done to a masked value on its way to an output, where it is hidden. It must not be able to fail,
+ * or to take long, depending on the value: an agent would learn from that what the output does not show.
+ * A list by allowance, smaller than that of functions that do no harm (`harmless.ts`).
+ *
+ * @module
+ */
+import type { Catalog } from '../catalog.ts'
+import type { Flow } from './flow.ts'
+
+interface Rule {
+  /** Which arguments a masked value may be; the others can make the function fail. */
+  readonly at: (index: number) => boolean
+  /** Values of any type, or only those with an order of their own. */
+  readonly of: 'scalar' | 'any'
+  /** The result is as large as all arguments together, twice that (what is quoted again doubles), or as one. */
+  readonly makes: 'all' | 'twice' | 'one'
+  /** What comes out is a row, JSON or an array. */
+  readonly isComposite?: boolean
+}
+
+/** Longer constants and more copies than these let an agent find out where the limit of a value's size is. */
+export const maxBulk = 1_000
+
+/** The rule for a function that PostgreSQL brings along and nobody overloads. */
+export function ruleOf(name: readonly string[], catalog: Catalog): Rule | undefined {
+  const last = name.at(-1) ?? ''
+  const rule = rules.get(last)
+  return rule && catalog.functions(last).every(({ isBuiltin }) => isBuiltin) ? rule : undefined
+}
+
+export function isTotalComparison(name: readonly string[], catalog: Catalog): boolean {
+  return comparisons.has(name.at(-1) ?? '') && isNotOverloaded(name, catalog)
+}
+
+export function isNotOverloaded(name: readonly string[], catalog: Catalog): boolean {
+  return catalog.operators(name.at(-1) ?? '').every((operator) => operator.function.isExtension)
+}
+
+/** Comparing such values, or putting them together, goes by themselves and by nothing in them. */
+export function isScalar(flow: Flow, catalog: Catalog): boolean {
+  if (flow.isRow) return false
+  for (const { column } of flow.sources) if (!isScalarType(column.type, catalog)) return false
+  return true
+}
+
+export function isScalarType(oid: number, catalog: Catalog): boolean {
+  return scalarTypes.has(oid) || catalog.types('citext').some((type) => type.oid === oid)
+}
+
+/** Binary-coercible into each other: a cast changes nothing. */
+export function isPlainText(oid: number): boolean {
+  return oid === textOid || oid === varcharOid
+}
+
+export const jsonbOid = 3802
+const textOid = 25
+const varcharOid = 1043
+
+const integers = new Set([20, 21, 23])
+
+export function isInteger(oid: number): boolean {
+  return integers.has(oid)
+}
+
+/** bool, bytea, "char", name, int8, int2, int4, text, oid, …: fixed OIDs of `pg_type.dat`. */
+const scalarTypes: ReadonlySet<number> = new Set([
+  ...[16, 17, 18, 19, 20, 21, 23, 25, 26, 650, 700, 701, 774, 790, 829, 869, 1042, 1043],
+  ...[1082, 1083, 1114, 1184, 1186, 1266, 1560, 1562, 1700, 2950],
+])
+
+const comparisons = new Set(['=', '<>', '!=', '<', '<=', '>', '>='])
+
+const first = (index: number) => index === 0
+const all = () => true
+const odd = (index: number) => index % 2 === 1
+
+/**
+ * Not here for a reason: `substring(text, pattern)` and LIKE fail by what they meet, sums overflow, and what
+ * `array_agg`, `string_agg`, `repeat`, `replace` and `quote_literal` make grows.
+ */
+const rules: ReadonlyMap<string, Rule> = new Map([
+  ...[
+    'upper',
+    'lower',
+    'length',
+    'char_length',
+    'character_length',
+    'octet_length',
+    'bit_length',
+    'md5',
+    'reverse',
+  ]
+    .concat([
+      'btrim',
+      'ltrim',
+      'rtrim',
+      'left',
+      'right',
+      'substr',
+      'split_part',
+      'starts_with',
+      'strpos',
+      'position',
+    ])
+    .map((name): [string, Rule] => [name, { at: first, of: 'scalar', makes: 'one' }]),
+  ...['sha224', 'sha256', 'sha384', 'sha512', 'hashtext', 'initcap', 'min', 'max', 'any_value'].map(
+    (name): [string, Rule] => [name, { at: first, of: 'scalar', makes: 'one' }],
+  ),
+  ...['count', 'bool_and', 'bool_or', 'every', 'first_value', 'last_value', 'nth_value', 'lag', 'lead'].map(
+    (name): [string, Rule] => [name, { at: first, of: 'any', makes: 'one', isComposite: true }],
+  ),
+  ...['concat', 'concat_ws'].map((name): [string, Rule] => [name, { at: all, of: 'any', makes: 'all' }]),
+  ...['to_json', 'to_jsonb', 'row_to_json', 'json_build_array', 'jsonb_build_array'].map(
+    (name): [string, Rule] => [name, { at: all, of: 'any', makes: 'twice', isComposite: true }],
+  ),
+  ...['json_build_object', 'jsonb_build_object'].map((name): [string, Rule] => [
+    name,
+    { at: odd, of: 'any', makes: 'twice', isComposite: true },
+  ]),
+])
