@@ -3,6 +3,7 @@ import * as net from 'node:net'
 import * as tls from 'node:tls'
 import { concat } from '../concat.ts'
 import type { Address, ClientTls, Listener, Network, ServerTls, Socket } from '../network.ts'
+import { stayAwake } from './busy-poll.ts'
 import { cannotListen } from './cannot-listen.ts'
 
 export const nodeNetwork: Network = {
@@ -97,6 +98,7 @@ class NodeSocket implements Socket {
 
   write(bytes: Uint8Array): Promise<void> | undefined {
     if (this.#socket.writableEnded || this.#socket.destroyed) return undefined
+    stayAwake()
     if (this.#socket.write(bytes)) return undefined
     this.#draining ??= new Promise((resolve) => {
       this.#drained = resolve
