@@ -37,10 +37,12 @@ export function maskedColumns(masks: readonly Mask[], catalog: Catalog): MaskedC
     tied(relation) {
       const masked = found.get(relation.oid) ?? none
       const numbers = new Set([...masked.keys()].map((name) => relation.columns.get(name)?.number))
+      // What a generated column is computed from makes its values, which may be too long or not unique.
+      const made = [...masked.keys()].flatMap((name) => relation.columns.get(name)?.sources ?? [])
       const tied = relation.constraints
         .filter((columns) => columns.some((number) => numbers.has(number)))
         .flat()
-      return new Set(tied.flatMap((number) => columnNumbered(relation, number)?.name ?? []))
+      return new Set([...tied, ...made].flatMap((number) => columnNumbered(relation, number)?.name ?? []))
     },
   }
 

@@ -106,6 +106,7 @@ export function tracePart(part: Part, context: TraceContext): Traced {
     )
   }
 
+  refuseCarried(part, context)
   const relations = [...collected.relations.keys()]
   const touched = relations.some((relation) => reaches(relation, context))
   if (!touched) return shown(relations, checksLate(collected))
@@ -122,6 +123,53 @@ export function tracePart(part: Part, context: TraceContext): Traced {
   }
   const { outputs, masked } = maskedResult(lineage, context.masked)
   return { touched, masked, result: plannedResult(outputs) }
+}
+
+/**
+ * Foreign keys carry a change on to tables that the statement does not name. What fails there quotes their rows, and
+ * whether it fails tells of them.
+ */
+function refuseCarried({ tree, collected }: Part, context: TraceContext): void {
+  const { relations, commands } = collected
+  // A row that is inserted is new to all others, unless it takes the place of one.
+  const isReplaced = commands.has('insert') && JSON.stringify(tree).includes('ONCONFLICT_UPDATE')
+  const isUpdate = isReplaced || ['update', 'merge'].some((command) => commands.has(command))
+  const isDelete = ['delete', 'merge'].some((command) => commands.has(command))
+  const written = new Set<Relation>()
+  for (const [relation, access] of relations) if (access.has('write')) written.add(relation)
+  // A Set yields what is added to it while it is walked.
+  for (const relation of written) {
+    for (const oid of relation.children) add(context.relation(oid))
+    if (isView(relation))
+      for (const { collected } of context.view(relation) ?? [])
+        for (const each of collected.relations.keys()) add(each)
+  }
+  const carried = new Set<Relation>()
+  for (const relation of written) follow(relation, isUpdate, isDelete)
+  for (const relation of carried) {
+    if (context.masked.of(relation).size > 0) {
+      throw unmaskable(
+        `a foreign key carries the change on to "${nameOf(relation)}", which has masked columns`,
+      )
+    }
+    for (const oid of relation.children) addCarried(oid)
+    follow(relation, true, true)
+  }
+
+  function add(relation: Relation | undefined): void {
+    if (!relation) throw unmaskable('it writes to a relation that is unknown')
+    written.add(relation)
+  }
+  function follow(relation: Relation, isUpdated: boolean, isDeleted: boolean): void {
+    for (const { relation: oid, by } of relation.follows) {
+      if ((by === 'updated' && isUpdated) || (by === 'deleted' && isDeleted)) addCarried(oid)
+    }
+  }
+  function addCarried(oid: number): void {
+    const relation = context.relation(oid)
+    if (!relation) throw unmaskable('a foreign key carries the change on to a relation that is unknown')
+    carried.add(relation)
+  }
 }
 
 /** What earlier statements left to be checked fails here, with the values of their rows. */

@@ -12,11 +12,24 @@ const schema = `
   INSERT INTO customers VALUES (1, 'Ada', 'ada@canary.example', 4242), (2, 'Bob', 'bob@canary.example', 4243);
   CREATE TABLE letters (id int, mail text REFERENCES customers (email) DEFERRABLE INITIALLY DEFERRED);
   INSERT INTO letters VALUES (1, 'ada@canary.example');
-  CREATE VIEW mails AS SELECT id, email AS address FROM customers;`
+  CREATE VIEW mails AS SELECT id, email AS address FROM customers;
+  CREATE TABLE accounts (id int PRIMARY KEY, label text UNIQUE);
+  CREATE TABLE persons (id int PRIMARY KEY,
+    account int NOT NULL REFERENCES accounts ON DELETE SET NULL ON UPDATE CASCADE CHECK (account < 100), ssn text UNIQUE);
+  CREATE TABLE cards (label text REFERENCES accounts (label) ON UPDATE CASCADE, pin text, CHECK (label <> pin));
+  CREATE VIEW account_list AS SELECT id, label FROM accounts;
+  CREATE TABLE made (id int, name text, mail text, both_ varchar(30) GENERATED ALWAYS AS (name || mail) STORED UNIQUE);
+  INSERT INTO accounts VALUES (1, 'one'), (2, 'two'), (3, 'three');
+  INSERT INTO persons VALUES (1, 1, '4711@canary.example');
+  INSERT INTO cards VALUES ('three', '9999@canary.example');
+  INSERT INTO made (id, name, mail) VALUES (1, 'Ada', 'ada@canary');`
 
 const masks: readonly Mask[] = [
   { kind: 'column', field: 'public.customers.email', with: 'redact', uses: ['equality'] },
   { kind: 'column', field: 'public.customers.limit_eur', with: 'null' },
+  { kind: 'column', field: 'public.persons.ssn', with: 'redact' },
+  { kind: 'column', field: 'public.cards.pin', with: 'redact' },
+  { kind: 'column', field: 'public.made.mail', with: 'redact' },
 ]
 
 describe.each([15, 18] as const)('masks at the door of a PostgreSQL %i', (version) => {
@@ -122,6 +135,47 @@ describe.each([15, 18] as const)('masks at the door of a PostgreSQL %i', (versio
     )
 
     expect(seen).toEqual([[], [[9, 'New', null, null]], [['[masked]', null, 'x']], []])
+  })
+
+  test('what foreign keys carry on to tables with masked columns is denied, however it is asked for', async () => {
+    for (const text of [
+      'DELETE FROM accounts WHERE id = 1',
+      'UPDATE accounts SET id = 200 WHERE id = 1',
+      "UPDATE accounts SET label = '9999@canary.example' WHERE id = 3",
+      'WITH gone AS (DELETE FROM accounts WHERE id = 1 RETURNING 1) SELECT * FROM gone',
+      "INSERT INTO accounts VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET id = 200",
+      'MERGE INTO accounts a USING (SELECT 1 AS id) x ON a.id = x.id WHEN MATCHED THEN DELETE',
+      'DELETE FROM account_list WHERE id = 1',
+    ]) {
+      for (const query of [text, extended(text)]) {
+        const [refused] = await run(query)
+        expect(refused, text).toMatchObject({ code: '42501' })
+        expect(JSON.stringify(refused), text).not.toContain('canary')
+      }
+    }
+    expect(await run("INSERT INTO accounts VALUES (4, 'four'); DELETE FROM letters WHERE id = 99")).toEqual([
+      [],
+      [],
+    ])
+  })
+
+  test('what a masked generated column is made of cannot be changed', async () => {
+    const [refused] = await run("UPDATE made SET name = 'a name that is longer' WHERE id = 1")
+
+    expect(refused).toMatchObject({ code: '42501' })
+  })
+
+  test('nothing fails by a masked value', async () => {
+    for (const text of [
+      "SELECT split_part(nullif(email < 'm' COLLATE \"C\", true)::text, 'x', 0) FROM customers WHERE id = 1",
+      'SELECT substr(limit_eur::text, 1, -1) FROM customers',
+      'SELECT limit_eur IN (4242, 1 / (id - 1)) FROM customers WHERE id = 1',
+      'SELECT limit_eur BETWEEN 4000 AND 1 / (id - 1) FROM customers WHERE id = 1',
+      "SELECT email < 'b' AND substr(name, 1, -1) IS NULL FROM customers",
+      'SELECT id FROM customers WHERE email COLLATE "C" = \'ada@canary.example\'',
+    ]) {
+      expect(await run(text), text).toMatchObject([{ code: '42501' }])
+    }
   })
 
   test('a use that the mask allows finds the row, and another is denied with the reason', async () => {

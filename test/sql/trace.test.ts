@@ -5,6 +5,16 @@ import { canary, masks, openShop, type Shop } from './shop.ts'
 
 /** Ways to bring a masked value out, one statement or several a session. All of them work without the gateway, none with it. */
 const attacks: readonly (string | readonly string[])[] = [
+  // Functions are strict: what fails by a constant fails where the masked value is not NULL, and tells.
+  'SELECT substr(card_number, 1) FROM payments_2024',
+  "SELECT split_part(nullif(email < 'm' COLLATE \"C\", true)::text, 'x', 0) FROM customers WHERE id = 1",
+  'SELECT nth_value(email, 0) OVER (ORDER BY id) FROM customers',
+  "SELECT email < 'b' AND substr(name, 1, -1) IS NULL FROM customers",
+  "SELECT coalesce(nullif(email < 'b', true)::text, substr(name, 1, -1)) FROM customers",
+  "SELECT email IN ('x', (1 / (id - 1))::text) FROM customers",
+  "SELECT email BETWEEN 'a' AND (1 / (id - 1))::text FROM customers",
+  "SELECT (email < 'b') IN (true, 1 / (id - 1) > 0) FROM customers",
+  'SELECT length(email::bytea, (CASE WHEN id = 1 THEN $$x$$ END)::name) FROM customers',
   // Another name or form
   'SELECT email::bytea FROM customers',
   'SELECT email(c) FROM customers c',
@@ -199,7 +209,7 @@ const hidden: typeof attacks = [
   'MERGE INTO customers c USING orders o ON c.id = o.id WHEN MATCHED THEN DO NOTHING',
   'SELECT email || $$$$ FROM people',
   'SELECT upper(email) FROM ONLY employees',
-  'SELECT substr(card_number, 1) FROM payments_2024',
+  'SELECT left(card_number, 1) FROM payments_2024',
   'SELECT upper(customer_email) FROM contacts',
   'SET search_path = other; SELECT upper(email) FROM public.customers',
   ['PREPARE p AS SELECT upper(email) FROM customers', 'EXECUTE p'],

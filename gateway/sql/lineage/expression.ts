@@ -242,6 +242,8 @@ export class Expressions {
   /** Comparing cannot fail where the values have an order of their own. */
   #compared(flows: readonly Flow[], what: string, bulk: number): Flow {
     const result = computed(flows, { bulk })
+    // IN and BETWEEN leave out what is decided already: a failure there would tell how.
+    if (!result.isQuiet) this.#use('condition', result)
     return flows.every((each) => isScalar(each, this.#catalog)) ? result : this.#failing(result, what)
   }
 
@@ -280,6 +282,8 @@ export class Expressions {
     const name = names(body.name)
     if (name.at(-1) !== '=' || !isTotalComparison(name, this.#catalog)) return false
     if (body.kind !== 'AEXPR_OP' && body.kind !== 'AEXPR_IN' && body.kind !== 'AEXPR_OP_ANY') return false
+    // Under another collation equal values may be others.
+    if (mentions(body, 'CollateClause')) return false
     this.#check('A_Expr', body)
     const left = this.flow(body.lexpr, level)
     const right = this.flow(body.rexpr, level)
@@ -314,12 +318,15 @@ export class Expressions {
     const what = `function "${name.join('.')}"`
     const isTotal =
       rule !== undefined &&
+      args.length <= (rule.most ?? args.length) &&
       !body.func_variadic &&
       !body.agg_within_group &&
       args.every(({ sources }, index) => sources.size === 0 || rule.at(index)) &&
       order.every((each) => isScalar(each, this.#catalog)) &&
       (rule.of === 'any' || args.every((each) => isScalar(each, this.#catalog)))
-    return isTotal ? this.#grown(result, what) : this.#failing(result, what)
+    if (!isTotal) return this.#failing(result, what)
+    const grown = this.#grown(result, what)
+    return rule.mayFail ? { ...grown, isQuiet: false } : grown
   }
 
   #subquery(body: Node, level: Level | undefined): Flow {
@@ -466,4 +473,9 @@ function isConstant(value: unknown): boolean {
 
 function constantLength(body: Node): number {
   return text(child(body, 'sval').sval).length
+}
+
+function mentions(value: unknown, kind: string): boolean {
+  if (Array.isArray(value)) return value.some((each) => mentions(each, kind))
+  return isNode(value) && (kind in value || Object.values(value).some((each) => mentions(each, kind)))
 }

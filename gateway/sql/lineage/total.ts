@@ -15,8 +15,12 @@ interface Rule {
   readonly of: 'scalar' | 'any'
   /** The result is as large as all arguments together, twice that (what is quoted again doubles), or as one. */
   readonly makes: 'all' | 'twice' | 'one'
+  /** The most arguments; with more it is another function. */
+  readonly most?: number
   /** What comes out is a row, JSON or an array. */
   readonly isComposite?: boolean
+  /** Other arguments than masked ones may make it fail: what decides whether it is worked out would show. */
+  readonly mayFail?: boolean
 }
 
 /** Longer constants and more copies than these let an agent find out where the limit of a value's size is. */
@@ -77,7 +81,9 @@ const odd = (index: number) => index % 2 === 1
 
 /**
  * Not here for a reason: `substring(text, pattern)` and LIKE fail by what they meet, sums overflow, and what
- * `array_agg`, `string_agg`, `repeat`, `replace` and `quote_literal` make grows.
+ * `array_agg`, `string_agg`, `repeat`, `replace` and `quote_literal` make grows. Functions are strict: what fails by
+ * a constant (`substr(x, 1, -1)`, `split_part(x, 'a', 0)`, `nth_value(x, 0)`) fails only where x is not NULL, and
+ * tells whether it is.
  */
 const rules: ReadonlyMap<string, Rule> = new Map([
   ...[
@@ -90,24 +96,15 @@ const rules: ReadonlyMap<string, Rule> = new Map([
     'bit_length',
     'md5',
     'reverse',
-  ]
-    .concat([
-      'btrim',
-      'ltrim',
-      'rtrim',
-      'left',
-      'right',
-      'substr',
-      'split_part',
-      'starts_with',
-      'strpos',
-      'position',
-    ])
-    .map((name): [string, Rule] => [name, { at: first, of: 'scalar', makes: 'one' }]),
+  ].map((name): [string, Rule] => [name, { at: first, of: 'scalar', makes: 'one', most: 1 }]),
+  ...['btrim', 'ltrim', 'rtrim', 'left', 'right', 'starts_with', 'strpos'].map((name): [string, Rule] => [
+    name,
+    { at: first, of: 'scalar', makes: 'one', most: 2 },
+  ]),
   ...['sha224', 'sha256', 'sha384', 'sha512', 'hashtext', 'initcap', 'min', 'max', 'any_value'].map(
-    (name): [string, Rule] => [name, { at: first, of: 'scalar', makes: 'one' }],
+    (name): [string, Rule] => [name, { at: first, of: 'scalar', makes: 'one', most: 1 }],
   ),
-  ...['count', 'bool_and', 'bool_or', 'every', 'first_value', 'last_value', 'nth_value', 'lag', 'lead'].map(
+  ...['count', 'bool_and', 'bool_or', 'every', 'first_value', 'last_value', 'lag', 'lead'].map(
     (name): [string, Rule] => [name, { at: first, of: 'any', makes: 'one', isComposite: true }],
   ),
   ...['concat', 'concat_ws'].map((name): [string, Rule] => [name, { at: all, of: 'any', makes: 'all' }]),
@@ -116,6 +113,6 @@ const rules: ReadonlyMap<string, Rule> = new Map([
   ),
   ...['json_build_object', 'jsonb_build_object'].map((name): [string, Rule] => [
     name,
-    { at: odd, of: 'any', makes: 'twice', isComposite: true },
+    { at: odd, of: 'any', makes: 'twice', isComposite: true, mayFail: true },
   ]),
 ])
