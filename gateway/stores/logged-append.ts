@@ -11,6 +11,8 @@ export interface LoggedAppend {
   readonly stream: string
   readonly first: number
   readonly events: readonly string[]
+  /** The same, as {@link linesOf} writes them. */
+  readonly lines: string
 }
 
 /** The same, as it lies in the file: a line for each event. */
@@ -21,11 +23,23 @@ export interface LoggedLines {
   readonly lines: Buffer
 }
 
+/**
+ * Events as they are stored, in a log and in the database: each with an end of line.
+ * @throws Error when one is not a single line: it would be read back as several
+ */
+export function linesOf(events: readonly string[]): string {
+  let lines = ''
+  for (const event of events) {
+    if (event.includes('\n')) throw new Error('Cannot store event: it is not one line')
+    lines += `${event}\n`
+  }
+  return lines
+}
+
 export function encodeAppends(appends: readonly LoggedAppend[]): string {
   let text = ''
-  for (const { stream, first, events } of appends) {
-    text += `${first} ${events.length} ${stream}\n`
-    for (const event of events) text += `${event}\n`
+  for (const { stream, first, events, lines } of appends) {
+    text += `${first} ${events.length} ${stream}\n${lines}`
   }
   return text
 }

@@ -30,35 +30,18 @@ const recheckMs = 5_000
 
 // Event number n has the id `n+1-0` (ids begin at 1), so an offset is found without counting. Redis refuses
 // an id that is not larger than the last one: should somebody trim a stream, appends fail, nothing overlaps.
+//
+// What a turn of the event loop appends goes in one script: what a command costs is shared. Each append succeeds or
+// conflicts by itself. It answers the lengths, and -1 - length where that was not the expected one.
+// KEYS are stream and folder of each; ARGV name, channel, expected length or nothing, number of events, the events.
 const appendScript = `
-  local stream, folder = KEYS[1], KEYS[2]
-  local name, channel, expect = ARGV[1], ARGV[2], ARGV[3]
-  local length = redis.call('XLEN', stream)
-  if expect ~= '' and tonumber(expect) ~= length then return { 'conflict', length } end
-  if #ARGV == 3 then return { 'appended', length } end
-  if length == 0 then
-    local now = redis.call('TIME')
-    redis.call('ZADD', folder, now[1] .. string.format('%06d', now[2]), name)
-  end
-  for i = 4, #ARGV do
-    length = length + 1
-    redis.call('XADD', stream, string.format('%d-0', length), 'event', ARGV[i])
-  end
-  redis.call('PUBLISH', channel, length)
-  return { 'appended', length }
-`
-
-// Guarded appends of many sessions at once: what the commands cost is shared. Each succeeds or conflicts by itself.
-// It answers their lengths, and -1 - length where that was not the expected one.
-// KEYS are stream and folder of each; ARGV name, channel, expected length, number of events, and the events.
-const appendAllScript = `
   local lengths, at = {}, 1
   for i = 1, #KEYS, 2 do
     local stream, folder = KEYS[i], KEYS[i + 1]
-    local name, channel, expect, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+    local name, channel, expect, count = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
     at = at + 4
     local length = redis.call('XLEN', stream)
-    if length ~= expect then
+    if expect ~= '' and tonumber(expect) ~= length then
       table.insert(lengths, -1 - length)
     else
       if length == 0 and count > 0 then
@@ -89,21 +72,13 @@ const removeScript = `
 interface Scripts {
   appendAll(keys: number, ...keysAndValues: readonly (string | number)[]): Promise<readonly number[]>
   removeStream(stream: string, folder: string, name: string, channel: string): Promise<number>
-  appendEvents(
-    stream: string,
-    folder: string,
-    name: string,
-    channel: string,
-    expect: number | '',
-    ...events: readonly string[]
-  ): Promise<['appended' | 'conflict', number]>
 }
 
 /** What waits for the end of this turn. */
-interface Exclusive {
+interface Append {
   readonly stream: string
   readonly events: readonly string[]
-  readonly length: number
+  readonly expect: number | undefined
 }
 
 class RedisStore implements DurableStreamStore {
@@ -116,17 +91,16 @@ class RedisStore implements DurableStreamStore {
   #subscriber: Redis | undefined
   #recheck: ReturnType<typeof setInterval> | undefined
   #isClosed = false
-  #exclusive: Exclusive[] = []
-  /** The answer to all of them. */
-  #lengths: Promise<readonly number[]> | undefined
+  #queue: Append[] = []
+  /** The answers to all of them. */
+  #answers: Promise<readonly number[]> | undefined
 
   constructor({ url, prefix = 'sluice:' }: RedisStoreOptions) {
     this.#url = url
     this.#prefix = prefix
     const client = connection(url, {
       scripts: {
-        appendEvents: { lua: appendScript, numberOfKeys: 2 },
-        appendAll: { lua: appendAllScript },
+        appendAll: { lua: appendScript },
         removeStream: { lua: removeScript, numberOfKeys: 2 },
       },
     })
@@ -134,40 +108,29 @@ class RedisStore implements DurableStreamStore {
   }
 
   async append(stream: string, events: readonly string[], expect?: number): Promise<number> {
-    const [outcome, length] = await this.#ask('append to stream', () =>
-      this.#client.appendEvents(
-        this.#stream(stream),
-        this.#folder(folderOf(stream)),
-        stream,
-        this.#channel(stream),
-        expect ?? '',
-        ...events,
-      ),
-    )
-    if (outcome === 'appended') return length
-    throw new StoreConflict(`Cannot append to stream "${stream}": expected ${expect} events, found ${length}`)
-  }
-
-  async appendExclusively(stream: string, events: readonly string[], length: number): Promise<void> {
-    const index = this.#exclusive.push({ stream, events, length }) - 1
-    this.#lengths ??= Promise.resolve().then(() => this.#appendAll())
-    const answer = (await this.#lengths)[index] ?? -1
-    if (answer >= 0) return
-    const message = `Cannot append to stream "${stream}": expected ${length} events, found ${-1 - answer}`
+    const index = this.#queue.push({ stream, events, expect }) - 1
+    this.#answers ??= Promise.resolve().then(() => this.#appendAll())
+    const answer = (await this.#answers)[index] ?? -1
+    if (answer >= 0) return answer
+    const message = `Cannot append to stream "${stream}": expected ${expect} events, found ${-1 - answer}`
     throw new StoreConflict(message)
   }
 
+  async appendExclusively(stream: string, events: readonly string[], length: number): Promise<void> {
+    await this.append(stream, events, length)
+  }
+
   #appendAll(): Promise<readonly number[]> {
-    const appends = this.#exclusive
-    this.#exclusive = []
-    this.#lengths = undefined
+    const appends = this.#queue
+    this.#queue = []
+    this.#answers = undefined
     const keys: string[] = []
     const values: (string | number)[] = []
-    for (const { stream, events, length } of appends) {
+    for (const { stream, events, expect } of appends) {
       keys.push(this.#stream(stream), this.#folder(folderOf(stream)))
-      values.push(stream, this.#channel(stream), length, events.length, ...events)
+      values.push(stream, this.#channel(stream), expect ?? '', events.length, ...events)
     }
-    return this.#ask('append to streams', () => this.#client.appendAll(keys.length, ...keys, ...values))
+    return this.#ask('append to stream', () => this.#client.appendAll(keys.length, ...keys, ...values))
   }
 
   read(stream: string, from: number, limit: number): Promise<readonly string[]> {

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { uuid } from '../uuid.ts'
 import { folderOf, StoreConflict, StoreUnavailable } from './durable-stream-store.ts'
-import { encodeAppends, type LoggedAppend } from './logged-append.ts'
+import { encodeAppends, type LoggedAppend, linesOf } from './logged-append.ts'
 import { logPath } from './sqlite-log-files.ts'
 import type { MoveRequest } from './sqlite-log-worker.ts'
 
@@ -75,9 +75,10 @@ export class SqliteLog {
       const message = `Cannot append to stream "${stream}": expected ${length} events, found ${found}`
       return Promise.reject(new StoreConflict(message))
     }
+    const append = { stream, first: length, events, lines: linesOf(events) }
     if (this.#lengths.size >= rememberedStreams) this.#lengths.clear()
     this.#lengths.set(stream, length + events.length)
-    this.#queue.push({ stream, first: length, events })
+    this.#queue.push(append)
     if (this.#writing) return this.#writing.promise
     this.#writing = Promise.withResolvers()
     queueMicrotask(this.#write)

@@ -3,6 +3,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type DurableStreamStore, folderOf, StoreConflict, StoreUnavailable } from './durable-stream-store.ts'
+import { linesOf } from './logged-append.ts'
 import { SqliteLog } from './sqlite-log.ts'
 import { recoverLogs } from './sqlite-log-files.ts'
 import { findStream, keysOfStream, schema } from './sqlite-schema.ts'
@@ -45,6 +46,7 @@ const rememberedStreams = 10_000
 interface Append {
   readonly stream: string
   readonly events: readonly string[]
+  readonly lines: string
   readonly expect: number | undefined
   readonly deadline: number
   resolve(length: number): void
@@ -114,7 +116,9 @@ class SqliteStore implements DurableStreamStore {
   append(stream: string, events: readonly string[], expect?: number): Promise<number> {
     if (this.#log.has(stream)) return this.#appendToLog(stream, events, expect)
     return new Promise((resolve, reject) => {
-      this.#queue.push({ stream, events, expect, deadline: Date.now() + patienceMs, resolve, reject })
+      const lines = linesOf(events)
+      const deadline = Date.now() + patienceMs
+      this.#queue.push({ stream, events, lines, expect, deadline, resolve, reject })
       if (this.#isScheduled) return
       this.#isScheduled = true
       // Bytes written to sockets in this turn leave before the commit, which blocks the event loop.
@@ -298,14 +302,15 @@ class SqliteStore implements DurableStreamStore {
   }
 
   /** @returns how to tell the caller, once the transaction is durable */
-  #write({ stream, events, expect, resolve, reject }: Append): () => void {
+  #write(append: Append): () => void {
+    const { stream, events, expect, resolve, reject } = append
     const appended = (length: number) => () => {
       resolve(length)
       this.#waiters.wake(stream)
     }
     const remembered = this.#positions.get(stream)
     if (remembered && expect === remembered.length && events.length > 0) {
-      const length = this.#insert(stream, remembered, events)
+      const length = this.#insert(append, remembered)
       if (length !== undefined) return appended(length)
     }
     const { find, create } = this.#statements
@@ -317,7 +322,7 @@ class SqliteStore implements DurableStreamStore {
     }
     if (events.length === 0) return () => resolve(length)
     const id = Number((found ?? create.get(folderOf(stream), stream))?.id)
-    const end = this.#insert(stream, { id, length }, events)
+    const end = this.#insert(append, { id, length })
     if (end === undefined) throw new Error(`Cannot append to stream "${stream}": number ${length} is taken`)
     return appended(end)
   }
@@ -335,10 +340,10 @@ class SqliteStore implements DurableStreamStore {
   }
 
   /** @returns the new length; `undefined` when somebody else has appended there, and nothing was inserted */
-  #insert(stream: string, { id, length }: Position, events: readonly string[]): number | undefined {
+  #insert({ stream, events, lines }: Append, { id, length }: Position): number | undefined {
     const { insert } = this.#statements
     // A stream has no gaps: where the first number is free, all that follow are.
-    if (insert.run(id, length, events.length, `${events.join('\n')}\n`).changes === 0) return undefined
+    if (insert.run(id, length, events.length, lines).changes === 0) return undefined
     const end = length + events.length
     if (this.#positions.size >= rememberedStreams) this.#positions.clear()
     this.#positions.set(stream, { id, length: end })

@@ -14,7 +14,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import { afterAll, expect, test, vi } from 'vitest'
 import { StoreUnavailable } from '../../gateway/stores/durable-stream-store.ts'
-import { encodeAppends } from '../../gateway/stores/logged-append.ts'
+import { encodeAppends, linesOf } from '../../gateway/stores/logged-append.ts'
 import { sqliteStore } from '../../gateway/stores/sqlite-store.ts'
 import { startChild } from '../support/child.ts'
 
@@ -76,11 +76,8 @@ test('of a log that ends in the middle of an append, what is whole is moved, onc
   const path = join(directory, 'torn.db')
   await sqliteStore({ path }).close()
   const log = `${path}-log-of-one-who-died`
-  writeFileSync(log, encodeAppends([{ stream: 'a/stream', first: 0, events: ['one', 'two'] }]))
-  appendFileSync(
-    log,
-    encodeAppends([{ stream: 'a/stream', first: 2, events: ['three', 'four'] }]).slice(0, -3),
-  )
+  writeFileSync(log, encodeAppends([appended(0, 'one', 'two')]))
+  appendFileSync(log, encodeAppends([appended(2, 'three', 'four')]).slice(0, -3))
 
   const [first, second] = [sqliteStore({ path }), sqliteStore({ path })]
 
@@ -94,11 +91,7 @@ test('what a failed write has left in a log is not taken for a part of its strea
   await sqliteStore({ path }).close()
   writeFileSync(
     `${path}-log-of-one-who-died`,
-    encodeAppends([
-      { stream: 'a/stream', first: 0, events: ['one'] },
-      { stream: 'a/stream', first: 7, events: ['never acknowledged'] },
-      { stream: 'a/stream', first: 1, events: ['two'] },
-    ]),
+    encodeAppends([appended(0, 'one'), appended(7, 'never acknowledged'), appended(1, 'two')]),
   )
 
   const store = sqliteStore({ path })
@@ -111,7 +104,7 @@ test('a log that nobody has written to for long is removed, once it has been mov
   const path = join(directory, 'abandoned.db')
   await sqliteStore({ path }).close()
   const log = `${path}-log-of-one-who-died`
-  writeFileSync(log, encodeAppends([{ stream: 'a/stream', first: 0, events: ['one'] }]))
+  writeFileSync(log, encodeAppends([appended(0, 'one')]))
   await sqliteStore({ path }).close()
   expect(existsSync(log)).toBe(true)
 
@@ -165,6 +158,23 @@ test('when a log cannot be moved for long, appends fail before it is larger than
   await store.close()
 }, 30_000)
 
+test('an event of several lines is refused, and those beside it are not', async () => {
+  const store = sqliteStore({ path: join(directory, 'lines.db') })
+
+  const outcomes = await Promise.allSettled([
+    store.appendExclusively('a/stream', ['two\nlines'], 0),
+    store.appendExclusively('b/stream', ['one'], 0),
+    store.append('c/stream', ['two\nlines']),
+    store.append('d/stream', ['one']),
+  ])
+
+  expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'rejected', 'fulfilled'])
+  expect(await store.append('c/stream', ['one'], 0)).toBe(1)
+  await store.appendExclusively('a/stream', ['one'], 0)
+  expect(await store.read('a/stream', 0, 10)).toEqual(['one'])
+  await store.close()
+})
+
 test('only the owner may read a log', async () => {
   const path = join(directory, 'private.db')
   const store = sqliteStore({ path })
@@ -184,6 +194,11 @@ test('where a loss of power must take nothing, appends go into the database itse
   expect(logsOf(path)).toEqual([])
   await store.close()
 })
+
+/** As it lies in a log. */
+function appended(first: number, ...events: readonly string[]) {
+  return { stream: 'a/stream', first, events, lines: linesOf(events) }
+}
 
 function logsOf(path: string): string[] {
   return readdirSync(directory).filter((name) => join(directory, name).startsWith(`${path}-log-`))
