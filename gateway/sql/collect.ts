@@ -44,6 +44,8 @@ export interface Collected {
   readonly opens: readonly NamedQuery[]
   readonly forgets: Statement['forgets']
   readonly copyIn: boolean
+  /** INSERT … ON CONFLICT DO UPDATE: rows that are there already may be changed. */
+  readonly replacesRows: boolean
   readonly makesTemporary: boolean
   /** It may carry a password. */
   readonly hasSecrets: boolean
@@ -176,6 +178,7 @@ class Collector implements Collected {
   hasLocks = false
   hasUnknownCursor = false
   copyIn = false
+  replacesRows = false
   makesTemporary = false
   hasSecrets = false
 
@@ -559,7 +562,9 @@ class Collector implements Collected {
     if (kind === 'UpdateStmt' || kind === 'DeleteStmt') this.#where(body.whereClause)
     if (kind === 'MergeStmt') this.#where(body.joinCondition)
     if (kind === 'InsertStmt' && !body.cols && body.selectStmt) this.#columnsOf(relations, '*', 'written')
-    const infer = child(child(body, 'onConflictClause'), 'infer')
+    const conflict = child(body, 'onConflictClause')
+    if (conflict.action === 'ONCONFLICT_UPDATE') this.replacesRows = true
+    const infer = child(conflict, 'infer')
     // The catalog does not know which columns a constraint of this name has.
     if (infer.conname !== undefined) this.#columnsOf(relations, '*', 'filtered')
     for (const { MergeWhenClause } of nodes(body.mergeWhenClauses)) {
@@ -569,7 +574,7 @@ class Collector implements Collected {
     for (const { ResTarget } of [
       ...nodes(body.cols),
       ...nodes(kind === 'UpdateStmt' ? body.targetList : []),
-      ...nodes(child(body, 'onConflictClause').targetList),
+      ...nodes(conflict.targetList),
       ...nodes(body.mergeWhenClauses).flatMap((clause) => nodes(child(clause, 'MergeWhenClause').targetList)),
     ]) {
       if (isNode(ResTarget)) this.#columnsOf(relations, text(ResTarget.name), 'written')

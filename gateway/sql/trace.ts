@@ -106,7 +106,7 @@ export function tracePart(part: Part, context: TraceContext): Traced {
     )
   }
 
-  refuseCarried(part, context)
+  refuseCarried(collected, context)
   const relations = [...collected.relations.keys()]
   const touched = relations.some((relation) => reaches(relation, context))
   if (!touched) return shown(relations, checksLate(collected))
@@ -129,11 +129,9 @@ export function tracePart(part: Part, context: TraceContext): Traced {
  * Foreign keys carry a change on to tables that the statement does not name. What fails there quotes their rows, and
  * whether it fails tells of them.
  */
-function refuseCarried({ tree, collected }: Part, context: TraceContext): void {
-  const { relations, commands } = collected
+function refuseCarried({ relations, commands, replacesRows }: Collected, context: TraceContext): void {
   // A row that is inserted is new to all others, unless it takes the place of one.
-  const isReplaced = commands.has('insert') && JSON.stringify(tree).includes('ONCONFLICT_UPDATE')
-  const isUpdate = isReplaced || ['update', 'merge'].some((command) => commands.has(command))
+  const isUpdate = replacesRows || ['update', 'merge'].some((command) => commands.has(command))
   const isDelete = ['delete', 'merge'].some((command) => commands.has(command))
   const written = new Set<Relation>()
   for (const [relation, access] of relations) if (access.has('write')) written.add(relation)
