@@ -2,6 +2,7 @@
 import { serialize } from 'pg-protocol'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type PostgresServer, startPostgres } from '../support/start-postgres.ts'
+import type { WireClient } from '../support/wire-client.ts'
 import { startDoor, type TestDoor } from './start-door.ts'
 
 const gibibyte = 1024 ** 3
@@ -19,6 +20,8 @@ afterAll(async () => {
   await server.stop()
 })
 
+const line = `${'x'.repeat(mebibyte - 1)}\n`
+
 test('a gigabyte of COPY from an agent passes in flat memory', async () => {
   const client = await door.connect()
   // The target throws the rows away: what is measured is the way there.
@@ -29,22 +32,8 @@ test('a gigabyte of COPY from an agent passes in flat memory', async () => {
     serialize.query('COPY sink FROM STDIN'),
   )
   await client.receiveUntil('G')
-  const line = `${'x'.repeat(mebibyte - 1)}\n`
-  const frame = serialize.copyData(Buffer.from(line))
-  const before = process.memoryUsage().rss
-  let highest = before
 
-  for (let sent = 0; sent < gibibyte; sent += line.length) {
-    await client.sendSlowly(frame)
-    highest = Math.max(highest, process.memoryUsage().rss)
-  }
-  client.send(serialize.copyDone())
-  const received = await client.receiveUntilReady()
-
-  expect(received.map(({ type }) => type).join('')).toBe('CZ')
-  expect((highest - before) / mebibyte).toBeLessThan(200)
-  expect(door.asked.at(-1)).toMatchObject({ received: { bytes: gibibyte } })
-  client.end()
+  await copyAGigabyte(client, serialize.copyData(Buffer.from(line)))
 })
 
 test('a gigabyte of COPY in one single message passes in flat memory', async () => {
@@ -56,22 +45,9 @@ test('a gigabyte of COPY in one single message passes in flat memory', async () 
   await client.receiveUntil('G')
   const header = Buffer.from('d\0\0\0\0', 'latin1')
   header.writeUInt32BE(gibibyte + 4, 1)
-  const part = Buffer.from(`${'x'.repeat(mebibyte - 1)}\n`)
-  const before = process.memoryUsage().rss
-  let highest = before
 
   await client.sendSlowly(header)
-  for (let sent = 0; sent < gibibyte; sent += part.length) {
-    await client.sendSlowly(part)
-    highest = Math.max(highest, process.memoryUsage().rss)
-  }
-  client.send(serialize.copyDone())
-  const received = await client.receiveUntilReady()
-
-  expect(received.map(({ type }) => type).join('')).toBe('CZ')
-  expect((highest - before) / mebibyte).toBeLessThan(200)
-  expect(door.asked.at(-1)).toMatchObject({ received: { bytes: gibibyte } })
-  client.end()
+  await copyAGigabyte(client, Buffer.from(line))
 })
 
 test('a single value of 200 MB passes in flat memory', async () => {
@@ -85,3 +61,20 @@ test('a single value of 200 MB passes in flat memory', async () => {
   expect((process.memoryUsage().rss - before) / mebibyte).toBeLessThan(150)
   client.end()
 })
+
+/** Sends a piece with one line again and again, until it was a gigabyte of lines, and watches the memory. */
+async function copyAGigabyte(client: WireClient, piece: Uint8Array): Promise<void> {
+  const before = process.memoryUsage().rss
+  let highest = before
+  for (let sent = 0; sent < gibibyte; sent += line.length) {
+    await client.sendSlowly(piece)
+    highest = Math.max(highest, process.memoryUsage().rss)
+  }
+  client.send(serialize.copyDone())
+  const received = await client.receiveUntilReady()
+
+  expect(received.map(({ type }) => type).join('')).toBe('CZ')
+  expect((highest - before) / mebibyte).toBeLessThan(200)
+  expect(door.asked.at(-1)).toMatchObject({ received: { bytes: gibibyte } })
+  client.end()
+}

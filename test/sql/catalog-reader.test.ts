@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import type { ConnectCatalog } from '../../gateway/sql/catalog-connection.ts'
 import { type CatalogReader, catalogReader } from '../../gateway/sql/catalog-reader.ts'
 import { connectCatalog } from '../support/connect-catalog.ts'
 import { freePort } from '../support/free-port.ts'
@@ -12,15 +13,8 @@ describe.each([15, 18] as const)('the catalog of a PostgreSQL %i', (version) => 
 
   beforeAll(async () => {
     shop = await openShop(version)
-    const { hostname, port, username, password } = new URL(shop.url)
     reader = catalogReader({
-      connect: connectCatalog({
-        host: hostname,
-        port: Number(port),
-        user: username,
-        password,
-        database: 'postgres',
-      }),
+      connect: connectTo(shop),
       log: silentLog,
       now: () => time,
     })
@@ -206,15 +200,8 @@ describe.each([15, 18] as const)('the catalog of a PostgreSQL %i', (version) => 
   })
 
   test('notices what others do to functions and tables, name for name the same', async () => {
-    const { hostname, port, username, password } = new URL(shop.url)
     const watching = catalogReader({
-      connect: connectCatalog({
-        host: hostname,
-        port: Number(port),
-        user: username,
-        password,
-        database: 'postgres',
-      }),
+      connect: connectTo(shop),
       log: silentLog,
       interval: 20,
     })
@@ -301,3 +288,15 @@ test('without an answer from the target there is no catalog, and the next call t
   await expect(reader.read()).rejects.toThrow(/Cannot connect to target/)
   await reader.close()
 })
+
+/** Connects to a shop as a gateway does. */
+function connectTo({ url }: Shop): ConnectCatalog {
+  const { hostname, port, username, password } = new URL(url)
+  return connectCatalog({
+    host: hostname,
+    port: Number(port),
+    user: username,
+    password,
+    database: 'postgres',
+  })
+}

@@ -12,6 +12,7 @@ import type { Statement } from '../../gateway/sql/statement.ts'
 import { connectCatalog } from '../support/connect-catalog.ts'
 import { silentLog } from '../support/silent-log.ts'
 import { startPostgres } from '../support/start-postgres.ts'
+import { scopeOf } from './scope-of.ts'
 
 /** Stands in every masked column, and nowhere else. */
 export const canary = 'canary'
@@ -132,17 +133,7 @@ export async function openShop(version: 15 | 18, trusted: readonly string[] = ['
   }
 
   async function scope(overrides: Partial<Scope> = {}): Promise<Scope> {
-    const catalog = await reader.read()
-    return {
-      catalog,
-      searchPath: catalog.searchPath,
-      prepared: () => undefined,
-      cursor: () => undefined,
-      mayHaveTemporary: false,
-      hasUncommittedDdl: false,
-      readsAsWritten: true,
-      ...overrides,
-    }
+    return { ...scopeOf(await reader.read()), ...overrides }
   }
 
   async function direct(): Promise<pg.Client> {

@@ -5,10 +5,10 @@ import { analyser } from '../../../gateway/sql/analyse.ts'
 import type { Catalog } from '../../../gateway/sql/catalog.ts'
 import { catalogReader } from '../../../gateway/sql/catalog-reader.ts'
 import { parser } from '../../../gateway/sql/parser.ts'
-import type { Scope } from '../../../gateway/sql/scope.ts'
 import { connectCatalog } from '../../support/connect-catalog.ts'
 import { silentLog } from '../../support/silent-log.ts'
 import { startPostgres } from '../../support/start-postgres.ts'
+import { scopeOf } from '../scope-of.ts'
 import { compareAnalysed, compareLocked, comparePlanned, type Difference } from './compare.ts'
 import { house, reachedByCode } from './house.ts'
 import { readReach } from './reach.ts'
@@ -102,18 +102,6 @@ export async function crossCheck(version: 15 | 18): Promise<CrossCheck> {
       if (why === undefined) unexplained.push({ ...difference, text: question.text })
       tally.difference(difference, why, question.text)
     }
-  }
-}
-
-export function scopeOf(catalog: Catalog): Scope {
-  return {
-    catalog,
-    searchPath: catalog.searchPath,
-    prepared: () => undefined,
-    cursor: () => undefined,
-    mayHaveTemporary: false,
-    hasUncommittedDdl: false,
-    readsAsWritten: true,
   }
 }
 
