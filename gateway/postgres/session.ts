@@ -915,9 +915,11 @@ export class PostgresSession {
     }
     if (this.#lost) throw this.#lost
     if (exchange.denied) {
-      // Nothing can be said in the middle of a row.
-      if (isInsideFrame) this.#isOver = true
-      if (isInsideFrame) throw exchange.denied
+      if (isInsideFrame) {
+        // Nothing can be said in the middle of a row.
+        this.#isOver = true
+        throw exchange.denied
+      }
       return this.#answerDenied(exchange, exchange.denied)
     }
     if (!exchange.isAnswered)
