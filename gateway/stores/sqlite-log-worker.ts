@@ -1,7 +1,8 @@
 /** The thread of `sqlite-log.ts`: moves logs into their database, and the database's own log into its file. @module */
-import { existsSync, statSync } from 'node:fs'
-import { DatabaseSync } from 'node:sqlite'
+import { statSync } from 'node:fs'
+import type { DatabaseSync } from 'node:sqlite'
 import { parentPort } from 'node:worker_threads'
+import { openSqlite } from './open-sqlite.ts'
 import { moveLog, removeLog } from './sqlite-log-files.ts'
 
 /** What the thread is asked. It answers `{ moved }`: how many bytes of the log are in the database, if it worked. */
@@ -37,9 +38,7 @@ parentPort?.on('message', (request: MoveRequest) => {
 })
 
 function move({ database: path, log, end, isOver }: MoveRequest): number {
-  // Opening it would make a new one.
-  if (!existsSync(path)) throw new Error('Cannot move log: the database is gone')
-  const database = new DatabaseSync(path, { timeout: patienceMs })
+  const database = openSqlite(path, { timeout: patienceMs })
   try {
     database.exec('PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = normal')
     const moved = log === undefined ? 0 : moveLog(database, log, end)

@@ -1,9 +1,10 @@
-import { closeSync, openSync, statSync } from 'node:fs'
-import { DatabaseSync } from 'node:sqlite'
+import { closeSync, existsSync, openSync, statSync } from 'node:fs'
+import type { DatabaseSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type DurableStreamStore, folderOf, StoreConflict, StoreUnavailable } from './durable-stream-store.ts'
 import { linesOf } from './logged-append.ts'
+import { openSqlite } from './open-sqlite.ts'
 import { SqliteLog } from './sqlite-log.ts'
 import { recoverLogs } from './sqlite-log-files.ts'
 import { findStream, keysOfStream, schema } from './sqlite-schema.ts'
@@ -83,7 +84,7 @@ class SqliteStore implements DurableStreamStore {
   constructor({ path, synchronous = 'normal' }: SqliteStoreOptions) {
     try {
       createPrivately(path)
-      this.#database = new DatabaseSync(path, { timeout: patienceMs })
+      this.#database = openSqlite(path, { timeout: patienceMs })
       this.#database.exec(`
         PRAGMA journal_mode = WAL;
         PRAGMA synchronous = ${synchronous};
@@ -399,6 +400,8 @@ class SqliteStore implements DurableStreamStore {
  * Corrupt An SQLite Database File", 2.2).
  */
 function createPrivately(path: string): void {
+  if (existsSync(path)) return
+  if (existsSync(`${path}-wal`)) throw new Error('its write-ahead log is there without it: put the file back')
   try {
     closeSync(openSync(path, 'wx', 0o600))
   } catch (error) {

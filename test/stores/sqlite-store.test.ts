@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -9,6 +18,7 @@ import {
   StoreConflict,
   StoreUnavailable,
 } from '../../gateway/stores/durable-stream-store.ts'
+import { openSqlite } from '../../gateway/stores/open-sqlite.ts'
 import { sqliteStore } from '../../gateway/stores/sqlite-store.ts'
 import { runCommand, startChild } from '../support/child.ts'
 
@@ -227,6 +237,24 @@ test('a file that was moved away is refused, and taken again when it is put back
 
   renameSync(`${path}.elsewhere`, path)
   expect(await store.append('a/stream', ['after'])).toBe(2)
+  await store.close()
+})
+
+test('whoever opens a store whose file was moved away makes no new one, which would take what is beside it along', async () => {
+  const path = join(directory, 'opened.db')
+  const store = sqliteStore({ path })
+  await store.append('a/stream', ['before'])
+  renameSync(path, `${path}.elsewhere`)
+
+  expect(() => sqliteStore({ path })).toThrow(StoreUnavailable)
+  await store.appendExclusively('b/stream', ['the thread of its log opens it'], 0)
+  expect(() => openSqlite(path, { timeout: 0 })).toThrow()
+  expect(existsSync(path)).toBe(false)
+
+  renameSync(`${path}.elsewhere`, path)
+  const other = sqliteStore({ path })
+  expect(await other.read('a/stream', 0, 10)).toEqual(['before'])
+  await other.close()
   await store.close()
 })
 
