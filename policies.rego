@@ -20,11 +20,12 @@ allow if {
 	postgres.locks_only({"access share"})
 }
 
-# The reporting agent reads, and nothing else.
+# The reporting agent reads, and nothing else: FOR UPDATE and its like write to the rows, and make others wait.
 allow if {
 	agent("reporting")
 	target("shop")
 	postgres.only({"select", "explain"})
+	postgres.locks_nothing
 }
 
 # The CI job notes what it deployed, whatever else its database account could do.
@@ -40,6 +41,7 @@ allow if {
 	agent("support")
 	target("shop")
 	postgres.only({"select"})
+	postgres.locks_nothing
 	postgres.within({"public.customers", "public.orders"})
 }
 
@@ -64,6 +66,7 @@ allow if {
 	agent("cleanup")
 	target("shop")
 	postgres.only({"select"})
+	postgres.locks_nothing
 	postgres.within({"public.carts"})
 }
 
@@ -84,6 +87,12 @@ review contains {
 
 # Statements that are not fully understood, dangerous commands, functions, settings and catalogs.
 deny contains reason if some reason in postgres.objections
+
+# Others read what the one who exports it sees: pg_dump's workers need that, nobody else.
+deny contains "only backups may export a snapshot" if {
+	postgres.calls("pg_catalog.pg_export_snapshot")
+	not agent("backup")
+}
 
 # Of what remains, all that no rule above allows. Say so in the words of the statement.
 deny contains sprintf("no rule lets %s run %s", [input.principal.subject, postgres.summary]) if {

@@ -25,6 +25,22 @@ test_reporting_reads if {
 	allowed with input as sql("reporting", {"commands": ["select"], "relations": [table("orders", ["read"])]})
 }
 
+test_readers_lock_no_rows if {
+	every group, name in {"reporting": "orders", "support": "orders", "cleanup": "carts"} {
+		not allow with input as sql(group, {
+			"commands": ["select"],
+			"relations": [table(name, ["read"])],
+			"locks": [lock(name, "for key share")],
+		})
+	}
+}
+
+test_only_backups_export_their_snapshot if {
+	exporting := {"commands": ["select"], "functions": [catalog_function("pg_export_snapshot", "volatile")]}
+	allowed with input as sql("backup", exporting)
+	denied("only backups may export a snapshot") with input as sql("reporting", exporting)
+}
+
 test_reporting_does_not_delete if {
 	denied("no rule lets reporting-agent run DELETE on public.orders") with input as sql("reporting", {
 		"commands": ["delete"],

@@ -30,6 +30,20 @@ locks_only(modes) if {
 	every lock in facts.locks { lock.mode in modes }
 }
 
+# It locks no table and no row, as in a READ ONLY transaction.
+locks_nothing if count(facts.locks) == 0
+
+# It calls this function (`schema.function`), named or not.
+calls(function) if {
+	some called in facts.functions
+	name(called) == function
+}
+
+calls(function) if {
+	some called in facts.hidden_functions
+	name(called) == function
+}
+
 # It reads or writes this relation (`schema.table`).
 touches(table) if {
 	some relation in facts.relations
