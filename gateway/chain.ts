@@ -1,5 +1,13 @@
 /** Runs an operation through the plugins to the target, and its result back. @module */
-import { type Approval, type Decision, type Permit, strictest, type Terms } from './decision.ts'
+import {
+  type Approval,
+  type Decision,
+  type Mask,
+  type Permit,
+  type Review,
+  strictest,
+  type Terms,
+} from './decision.ts'
 import { asDenied, Denied } from './errors.ts'
 import type { Operation, ResultStream } from './operation.ts'
 import type { Context, Credentials, EstablishedSession, Plugin, Principal, Session } from './plugin.ts'
@@ -99,7 +107,10 @@ class OperationContext implements Context {
   readonly operation: Operation
   readonly signal: AbortSignal
   #decision: Decision | undefined
+  /** Those whose sum it is, once one of them is a review that is decided anew when people have answered. */
+  readonly #decided: Decided[] = []
   #approval: Approval | undefined
+  #unmasked: readonly string[] = []
   #sealed = false
 
   constructor(session: EstablishedSession, operation: Operation, signal: AbortSignal) {
@@ -116,8 +127,13 @@ class OperationContext implements Context {
     return this.#approval
   }
 
-  decide(decision: Decision): void {
+  get unmasked(): readonly string[] {
+    return this.#unmasked
+  }
+
+  decide(decision: Decision, whenApproved?: Decided['whenApproved']): void {
     if (this.#sealed) throw new Error('Cannot decide operation: it already runs')
+    this.#decided.push({ decision, whenApproved })
     this.#decision = this.#decision ? strictest(this.#decision, decision) : decision
   }
 
@@ -126,10 +142,18 @@ class OperationContext implements Context {
       throw new Denied('forbidden', 'Cannot approve operation: the approval is for another one')
     }
     if (this.#sealed) throw new Error('Cannot approve operation: it already runs')
-    if (this.#decision?.effect !== 'review') return
-    const { review: _answered, ...decision } = this.#decision
+    const asked = this.#decision
+    if (asked?.effect !== 'review') return
     this.#approval = approval
-    this.#decision = { ...decision, effect: 'allow', reasons: [`approved by ${approval.by.join(', ')}`] }
+    const decision = this.#decided.map((each) => whenApproved(each, approval)).reduce(strictest)
+    if (decision.effect === 'deny') {
+      this.#decision = decision
+      return
+    }
+    const { masks, limit, session, record, revision } = decision
+    const reasons = [`approved by ${approval.by.join(', ')}`]
+    this.#decision = { effect: 'allow', reasons, masks, limit, session, record, revision }
+    this.#unmasked = unmasked(asked.masks, masks)
   }
 
   /** Nothing reaches a target by default: only an `allow` becomes a permit. */
@@ -152,6 +176,29 @@ class OperationContext implements Context {
         throw new Denied('undecided', 'Cannot run operation: no plugin allowed it')
     }
   }
+}
+
+interface Decided {
+  readonly decision: Decision
+  readonly whenApproved: ((approval: Approval) => Decision) | undefined
+}
+
+/** What is decided now that people have answered. They have answered what was asked, and nothing stricter. */
+function whenApproved({ decision, whenApproved }: Decided, approval: Approval): Decision {
+  if (decision.effect !== 'review' || !whenApproved) return decision
+  const again = whenApproved(approval)
+  if (again.effect !== 'review' || isAnswered(decision.review, again.review)) return again
+  const reasons = [...again.reasons, 'others would have to approve by now']
+  return { effect: 'deny', reasons, revision: again.revision }
+}
+
+function isAnswered(asked: Review, wanted: Review): boolean {
+  return asked.quorum >= wanted.quorum && asked.approvers.every((group) => wanted.approvers.includes(group))
+}
+
+function unmasked(before: readonly Mask[], after: readonly Mask[]): readonly string[] {
+  const still = new Set(after.map((mask) => JSON.stringify(mask)))
+  return [...new Set(before.flatMap((mask) => (still.has(JSON.stringify(mask)) ? [] : [mask.field])))].sort()
 }
 
 function permitFor({ masks, limit, session }: Terms): Permit {

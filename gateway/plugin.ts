@@ -81,8 +81,15 @@ export interface Context {
   readonly decision: Decision | undefined
   /** The approval that turned a review into an allow. */
   readonly approval: Approval | undefined
-  /** Adds a decision, before `next()`. The stricter one wins: a later plugin can tighten, never loosen. */
-  decide(decision: Decision): void
+  /** Fields that were masked for want of that approval, and with it are not, or are masked in another way. */
+  readonly unmasked: readonly string[]
+  /**
+   * Adds a decision, before `next()`. The stricter one wins: a later plugin can tighten, never loosen.
+   *
+   * @param whenApproved asks whoever decides on a review once more, when people have said yes: what it answers
+   * then takes the place of its decision. A denial is one, and so is a review by others than those who were asked.
+   */
+  decide(decision: Decision, whenApproved?: (approval: Approval) => Decision): void
   /**
    * Turns `review` into `allow`. It has no power over `deny`.
    * @throws Denied `forbidden` when the approval's fingerprint is not this operation's.

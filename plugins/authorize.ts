@@ -1,6 +1,7 @@
+import type { Decision } from '../gateway/decision.ts'
 import { Denied } from '../gateway/errors.ts'
 import type { Log } from '../gateway/log.ts'
-import type { Plugin } from '../gateway/plugin.ts'
+import type { Context, Plugin } from '../gateway/plugin.ts'
 import { noRuleAllows } from '../gateway/policy/answer.ts'
 import type { Policy } from '../gateway/policy/policy.ts'
 
@@ -18,13 +19,25 @@ export function authorize({ policy, log }: AuthorizeOptions): Plugin {
     handle(context, next) {
       const { operation, session } = context
       const decision = policy.decide(context)
-      context.decide(decision)
+      if (decision.effect === 'review') {
+        // With the approval policy may leave out a mask, and by then it may deny.
+        context.decide(decision, (approval) => told(policy.decide({ operation, session, approval }), context))
+        return next()
+      }
+      context.decide(told(decision, context))
       if (decision.effect === 'deny') {
-        const { reasons, revision } = decision
-        log.info({ operation: operation.id, session: session.id, reasons, revision }, 'Operation denied')
+        const { reasons } = decision
         throw new Denied(reasons.includes(noRuleAllows) ? 'undecided' : 'forbidden', reasons.join('; '))
       }
       return next()
     },
+  }
+
+  function told(decision: Decision, { operation, session }: Context): Decision {
+    if (decision.effect === 'deny') {
+      const { reasons, revision } = decision
+      log.info({ operation: operation.id, session: session.id, reasons, revision }, 'Operation denied')
+    }
+    return decision
   }
 }

@@ -117,7 +117,7 @@ function outcome(
   const answered = result.event(operation, approval ? undefined : decision)
   const events: RecordingEvent[] = []
   if (decision && !answered?.decision) events.push(decided(operation.id, decision))
-  if (approval) events.push(approved(operation.id, approval))
+  if (approval) events.push(approved(operation.id, approval, context.unmasked))
   if (answered) events.push(answered)
   if (error) events.push(error)
   return events
@@ -144,8 +144,19 @@ function decided(operation: string, decision: Verdict): Decided {
   return { kind: 'decision', operation, ...decision }
 }
 
-function approved(operation: string, { id, by, fingerprint }: Approval): Approved {
-  return { kind: 'approval', operation, approval: id, by, fingerprint }
+function approved(
+  operation: string,
+  { id, by, fingerprint }: Approval,
+  unmasked: readonly string[],
+): Approved {
+  return {
+    kind: 'approval',
+    operation,
+    approval: id,
+    by,
+    fingerprint,
+    ...(unmasked.length > 0 && { unmasked }),
+  }
 }
 
 function failedTarget(operation: string, { code, message }: Failure): Failed {

@@ -37,7 +37,10 @@ function told(event: RecordedEvent): string[] {
     case 'decision':
       return below(decided(event))
     case 'approval':
-      return below([`approved by ${event.by.join(', ')}`])
+      return below([
+        `approved by ${event.by.join(', ')}`,
+        ...(event.unmasked ? [`unmasked by that: ${event.unmasked.join(', ')}`] : []),
+      ])
     case 'result':
       return below([
         ...(event.decision ? decided(event.decision) : []),

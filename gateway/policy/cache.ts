@@ -19,9 +19,12 @@ export const maxStatements = 200
 /** Characters of a statement that is remembered: longer ones take longer to run than to decide. */
 export const maxTextLength = 4096
 
-/** May decisions of a policy that reads this be remembered? Its parameters, approval and time may differ next time. */
+/**
+ * May decisions of a policy that reads this be remembered? Parameters and time may differ next time. What is
+ * decided with an approval is never remembered, so that rules about it cost the others nothing.
+ */
 export function isCacheable(reads: Reads): boolean {
-  return !['operation.parameters', 'approval', 'now'].some(reads)
+  return !['operation.parameters', 'now'].some(reads)
 }
 
 type Decisions = Partial<Record<SqlOperation['action'], Decision>>

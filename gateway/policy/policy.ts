@@ -79,7 +79,8 @@ function load(bundle: Bundle, now: () => number, observe: PolicyOptions['observe
 
   function recall(question: Question, cache: DecisionCache): Decision {
     const { session, operation } = question
-    if (operation.kind !== 'sql') return ask(question)
+    // An approval is for one operation: what is decided with it is asked for once.
+    if (operation.kind !== 'sql' || question.approval) return ask(question)
     const known = cache.get(session, operation)
     if (known) return known
     const fresh = ask(question)

@@ -108,6 +108,8 @@ export interface Approved {
   readonly approval: string
   readonly by: readonly string[]
   readonly fingerprint: string
+  /** Fields that the agent saw because of it, or saw less masked. */
+  readonly unmasked?: readonly string[]
 }
 
 export interface Answered {

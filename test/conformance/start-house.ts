@@ -10,7 +10,7 @@ import { makeCertificate } from '../support/certificate.ts'
 import { runCommand } from '../support/child.ts'
 import { freePort } from '../support/free-port.ts'
 import { type Gateway, runtimeCommand, spawnGateway } from '../support/spawn-gateway.ts'
-import { type Idp, startIdp } from '../support/start-idp.ts'
+import { type Idp, type IdpClient, startIdp } from '../support/start-idp.ts'
 import { type PostgresServer, startPostgres } from '../support/start-postgres.ts'
 import { startRedis } from '../support/start-redis.ts'
 
@@ -57,6 +57,10 @@ export async function startHouse(options: {
   readonly flags?: readonly string[]
   /** The chain, when it is not the shipped one. */
   readonly plugins?: readonly (string | object)[]
+  /** The folder of the policy's bundle, when it is not the shipped one. */
+  readonly bundle?: string
+  /** Who can get tokens besides those of the demo. */
+  readonly clients?: readonly IdpClient[]
 }): Promise<House> {
   await using started = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'sluice-house-'))
@@ -75,7 +79,7 @@ export async function startHouse(options: {
   const databaseUrl = database.urlFor('shop_api', passwords.shop_api, 'shop')
   const api = await startShopApi({ port: apiPort, apiKey, databaseUrl })
   started.defer(() => api.stop())
-  const idp = await startIdp({ clients: [...agents, ...people] })
+  const idp = await startIdp({ clients: [...agents, ...people, ...(options.clients ?? [])] })
   started.defer(() => idp.stop())
   const redis = options.store === 'redis' ? await startRedis({ appendonly: true }) : undefined
   if (redis) started.defer(() => redis.stop())
@@ -114,7 +118,7 @@ export async function startHouse(options: {
         },
       },
       identity: { issuers: [{ issuer: idp.issuer, audience: 'sluice', skewSeconds: 0 }] },
-      policy: { bundle: join(import.meta.dirname, '../../bundle') },
+      policy: { bundle: options.bundle ?? join(import.meta.dirname, '../../bundle') },
       ...(options.plugins && { plugins: options.plugins }),
       store,
       ...(redis && { recording: { signingKey: 'env:SIGNING_KEY' }, masking: { key: 'env:MASKING_KEY' } }),

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { run } from '../../gateway/chain.ts'
-import type { Permit } from '../../gateway/decision.ts'
+import type { Decision, Permit } from '../../gateway/decision.ts'
 import type { Operation, Part } from '../../gateway/operation.ts'
 import type { Plugin } from '../../gateway/plugin.ts'
 import { readBundle } from '../../gateway/policy/bundle.ts'
@@ -81,6 +81,76 @@ test('an earlier denial stays one', async () => {
   const { error } = await pull([strict, plugin], statement('support', { commands: ['select'] }))
 
   expect(error).toMatchObject({ code: 'forbidden', message: 'closed' })
+})
+
+describe('once people have approved, the policy is asked again', () => {
+  const email = { kind: 'column', field: 'public.customers.email', with: 'redact' } as const
+  const phone = { kind: 'column', field: 'public.customers.phone', with: 'null' } as const
+  const review = { approvers: ['privacy'], quorum: 1, timeout: 60 }
+  const asking: Decision = { effect: 'review', reasons: ['shows addresses'], masks: [email, phone], review }
+  const question = statement('support', { commands: ['select'] })
+
+  test('and may leave out a mask', async () => {
+    const { permits, unmasked } = await approved({ ...asking, masks: [phone] })
+
+    expect(permits).toMatchObject([{ masks: [phone] }])
+    expect(unmasked).toEqual([email.field])
+  })
+
+  test('and what another plugin has masked stays masked', async () => {
+    const strict: Plugin = {
+      name: 'strict',
+      handle(context, next) {
+        context.decide({ effect: 'allow', reasons: [], masks: [email] })
+        return next()
+      },
+    }
+
+    const { permits, unmasked } = await approved({ effect: 'allow', reasons: [], masks: [] }, strict)
+
+    expect(permits).toMatchObject([{ masks: [email] }])
+    expect(unmasked).toEqual([phone.field])
+  })
+
+  test('and may deny by now', async () => {
+    const { error, permits } = await approved({ effect: 'deny', reasons: ['the office is closed'] })
+
+    expect(error).toMatchObject({ code: 'forbidden', message: 'the office is closed' })
+    expect(permits).toEqual([])
+  })
+
+  test.each([
+    { ...review, quorum: 2 },
+    { ...review, approvers: ['owners'] },
+  ])('and a review by others, or by more of them, is a denial: %o', async (stricter) => {
+    const { error, permits } = await approved({ ...asking, masks: [], review: stricter })
+
+    expect(error).toMatchObject({
+      code: 'forbidden',
+      message: expect.stringContaining('others would have to approve by now'),
+    })
+    expect(permits).toEqual([])
+  })
+
+  async function approved(again: Decision, ...others: readonly Plugin[]) {
+    let unmasked: readonly string[] = []
+    const asked: Policy = {
+      revision: 'r1',
+      decide: ({ approval }) => (approval ? again : asking),
+      replace() {},
+    }
+    const approve: Plugin = {
+      name: 'approve',
+      async *handle(context, next) {
+        const fingerprint = await context.operation.fingerprint()
+        await context.approve({ id: 'a1', by: ['priya'], fingerprint })
+        unmasked = context.unmasked
+        yield* next()
+      },
+    }
+    const outcome = await pull([...others, authorize({ policy: asked, log: logs() }), approve], question)
+    return { ...outcome, unmasked }
+  }
 })
 
 async function pull(plugins: readonly Plugin[], { session, operation }: Question) {

@@ -297,7 +297,6 @@ describe(
       for (const rule of [
         'allow if input.operation.parameters[0] == "1"',
         'allow if input.now < "2030"',
-        'allow if input.approval.id == "a1"',
         'allow if { asked := input.operation; asked.kind == "sql" }',
         'allow if { whole := input; whole.version == 1 }',
         'allow if { some key; input[key] }',
@@ -307,6 +306,14 @@ describe(
         const { decide } = await deciding(rule)
         expect(decide(question), rule).not.toBe(decide(question))
       }
+    })
+
+    test('where rules read an approval, but not when one is given', async () => {
+      const { decide } = await deciding('allow if not input.approval')
+
+      expect(decide(question)).toBe(decide(question))
+      expect(decide({ ...question, approval }).effect).toBe('deny')
+      expect(decide(question).effect).toBe('allow')
     })
 
     test('but not when nobody vouches for what the rules read', async () => {
