@@ -324,18 +324,19 @@ const queries = {
     FROM pg_constraint WHERE contype = 'f'`,
 
   follows: `
-    SELECT p.polrelid AS relation, d.refobjid AS target, 'policy' AS by, NULL::jsonb AS keys
+    SELECT p.polrelid AS relation, d.refobjid AS target, 'policy' AS by, NULL::jsonb AS keys,
+           NULL::jsonb AS changes
     FROM pg_policy p JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
     WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid <> p.polrelid
     UNION
-    SELECT r.ev_class, d.refobjid, 'rule', NULL
+    SELECT r.ev_class, d.refobjid, 'rule', NULL, NULL
     FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
     WHERE r.rulename <> '_RETURN' AND d.refclassid = 'pg_class'::regclass
     UNION
-    SELECT confrelid, conrelid, 'deleted', NULL FROM pg_constraint
+    SELECT confrelid, conrelid, 'deleted', NULL, CASE WHEN confdeltype <> 'c' THEN to_jsonb(conkey) END FROM pg_constraint
     WHERE contype = 'f' AND confdeltype IN ('c', 'n', 'd')
     UNION
-    SELECT confrelid, conrelid, 'updated', to_jsonb(confkey) FROM pg_constraint
+    SELECT confrelid, conrelid, 'updated', to_jsonb(confkey), to_jsonb(conkey) FROM pg_constraint
     WHERE contype = 'f' AND confupdtype IN ('c', 'n', 'd')`,
 
   functions: `

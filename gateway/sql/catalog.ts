@@ -70,6 +70,8 @@ export interface Follow {
   readonly relation: number
   readonly by: 'policy' | 'rule' | 'deleted' | 'updated'
   readonly keys: readonly number[]
+  /** Attribute numbers of the other relation that a foreign key gives another value; absent when its rows go. */
+  readonly changes?: readonly number[] | undefined
 }
 
 export interface CatalogColumn {
@@ -157,6 +159,7 @@ export interface CatalogRows {
     target: number
     by: Follow['by']
     keys: readonly number[] | null
+    changes: readonly number[] | null
   }[]
   readonly functions: readonly {
     oid: number
@@ -264,7 +267,9 @@ function relationsOf(rows: CatalogRows, function_: (oid: number) => CatalogFunct
   const follows = groupBy(
     rows.follows,
     ({ relation }) => relation,
-    ({ target, by, keys }): Follow => ({ relation: target, by, keys: keys ?? [] }),
+    ({ target, by, keys, changes }): Follow => {
+      return { relation: target, by, keys: keys ?? [], changes: changes ?? undefined }
+    },
   )
   return rows.relations.map((row) => ({
     oid: row.oid,

@@ -5,6 +5,7 @@
  * @module
  */
 import type { LockFact, RelationFact } from '../facts.ts'
+import type { RowChange } from './carried.ts'
 import type { Catalog, CatalogFunction, Relation, Type } from './catalog.ts'
 import { commandsOf, isStatement } from './commands.ts'
 import { child, constantText, isNode, kinded, type Node, names, nodes, text } from './node.ts'
@@ -44,8 +45,8 @@ export interface Collected {
   readonly opens: readonly NamedQuery[]
   readonly forgets: Statement['forgets']
   readonly copyIn: boolean
-  /** INSERT … ON CONFLICT DO UPDATE: rows that are there already may be changed. */
-  readonly replacesRows: boolean
+  /** What becomes of rows that are there already, by the relation that is named. */
+  readonly changes: ReadonlyMap<Relation, RowChange>
   readonly makesTemporary: boolean
   /** It may carry a password. */
   readonly hasSecrets: boolean
@@ -170,6 +171,7 @@ class Collector implements Collected {
   readonly problems = new Set<string>()
   readonly resolutions = new Map<Node, Resolution>()
   readonly runs: Statement[] = []
+  readonly changes = new Map<Relation, { readonly updated: Set<string>; deletes: boolean }>()
   readonly prepares: NamedQuery[] = []
   readonly opens: NamedQuery[] = []
   readonly forgets: Statement['forgets'][number][] = []
@@ -178,7 +180,6 @@ class Collector implements Collected {
   hasLocks = false
   hasUnknownCursor = false
   copyIn = false
-  replacesRows = false
   makesTemporary = false
   hasSecrets = false
 
@@ -563,7 +564,6 @@ class Collector implements Collected {
     if (kind === 'MergeStmt') this.#where(body.joinCondition)
     if (kind === 'InsertStmt' && !body.cols && body.selectStmt) this.#columnsOf(relations, '*', 'written')
     const conflict = child(body, 'onConflictClause')
-    if (conflict.action === 'ONCONFLICT_UPDATE') this.replacesRows = true
     const infer = child(conflict, 'infer')
     // The catalog does not know which columns a constraint of this name has.
     if (infer.conname !== undefined) this.#columnsOf(relations, '*', 'filtered')
@@ -580,6 +580,8 @@ class Collector implements Collected {
       if (isNode(ResTarget)) this.#columnsOf(relations, text(ResTarget.name), 'written')
     }
 
+    this.#changeRows(kind, body, relations)
+
     const source = child(child(body, 'selectStmt'), 'SelectStmt')
     if (source.valuesLists) {
       // INSERT … VALUES reads nothing, though the grammar calls its rows a SELECT.
@@ -589,6 +591,25 @@ class Collector implements Collected {
       this.#children(body, inside, 'relation', 'withClause', ...shownClauses)
     }
     for (const clause of shownClauses) this.#visit(body[clause], shown)
+  }
+
+  #changeRows(kind: string, body: Node, relations: readonly Relation[]): void {
+    const clauses = nodes(body.mergeWhenClauses).map((clause) => child(clause, 'MergeWhenClause'))
+    const updates = [
+      ...(kind === 'UpdateStmt' ? [body] : []),
+      child(body, 'onConflictClause'),
+      ...clauses.filter(({ commandType }) => commandType === 'CMD_UPDATE'),
+    ]
+    const updated = updates.flatMap(({ targetList }) =>
+      nodes(targetList).map((target) => text(child(target, 'ResTarget').name)),
+    )
+    const deletes = kind === 'DeleteStmt' || clauses.some(({ commandType }) => commandType === 'CMD_DELETE')
+    for (const relation of relations) {
+      const known = this.changes.get(relation) ?? { updated: new Set(), deletes: false }
+      for (const name of updated) known.updated.add(name)
+      known.deletes ||= deletes
+      this.changes.set(relation, known)
+    }
   }
 
   /** TRUNCATE … CASCADE goes on to whatever refers to what it empties, and to the parts of that. */

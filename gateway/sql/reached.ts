@@ -1,5 +1,6 @@
 /** What a statement reaches without naming it: below views, in partitions and heirs, through triggers. @module */
 import type { FunctionFact, RelationFact, SqlFacts } from '../facts.ts'
+import { carriedBy, type RowChange } from './carried.ts'
 import type { Catalog, Follow, Relation } from './catalog.ts'
 import type { Access, Collected } from './collect.ts'
 
@@ -18,7 +19,7 @@ const nothing: Reached = { relations: [], functions: [], rules: [], problems: []
 
 /** @param viewFacts facts of a view's query; `undefined` when it has none that could be analysed */
 export function reachedBy(
-  { commands, relations, uses }: Pick<Collected, 'commands' | 'relations' | 'uses'>,
+  { relations, changes }: Pick<Collected, 'relations' | 'changes'>,
   catalog: Catalog,
   viewFacts: (view: Relation) => SqlFacts | undefined,
 ): Reached {
@@ -28,7 +29,17 @@ export function reachedBy(
   const functions: FunctionFact[] = []
   const rules = new Set<string>()
   const problems = new Set<string>()
+  /** What is written below views. */
+  const below = new Set<Relation>()
   for (const [relation, access] of relations) for (const one of access) visit(relation, one)
+  // What is carried on to may be carried further: by a rule, to anywhere.
+  for (let known = -1; known !== size(); ) {
+    known = size()
+    for (const relation of carriedBy(allChanges(), catalog.relationByOid).carried.keys()) {
+      visit(relation, 'read')
+      visit(relation, 'write')
+    }
+  }
   for (const [relation, access] of found) {
     const named = relations.get(relation)
     if (named && [...access].every((one) => named.has(one))) continue
@@ -42,6 +53,10 @@ export function reachedBy(
     problems: [...problems],
   }
 
+  function size(): number {
+    return [...found.values()].reduce((sum, access) => sum + access.size, below.size + rules.size)
+  }
+
   function visit(relation: Relation, access: Access): void {
     const known = found.get(relation) ?? new Set()
     if (known.has(access)) return
@@ -52,33 +67,38 @@ export function reachedBy(
       const child = catalog.relationByOid(oid)
       if (child) visit(child, access)
     }
-    for (const follow of relation.follows) {
-      const other = catalog.relationByOid(follow.relation)
-      if (other) for (const one of accessesBy(follow, relation, access)) visit(other, one)
+    for (const { by, relation: oid } of relation.follows) {
+      const other = catalog.relationByOid(oid)
+      if (other) for (const one of accessesBy(by, access)) visit(other, one)
     }
     if (isQuery(relation, access)) visitQuery(relation, access)
   }
 
-  /** How something is used that follows on this use of a relation. Of rules it is not known. */
-  function accessesBy({ by, keys }: Follow, relation: Relation, access: Access): readonly Access[] {
-    if (by === 'policy') return ['read']
-    if (access === 'read') return []
-    const happens = by === 'rule' || (by === 'deleted' ? mayDelete() : mayUpdate(relation, keys))
-    return happens ? ['read', 'write'] : []
+  /** How something is used that follows on this use. What foreign keys carry on is worked out for all together. */
+  function accessesBy(by: Follow['by'], access: Access): readonly Access[] {
+    switch (by) {
+      case 'policy':
+        return ['read']
+      case 'rule':
+        return access === 'write' ? ['read', 'write'] : []
+      case 'deleted':
+      case 'updated':
+        return []
+    }
   }
 
-  function mayDelete(): boolean {
-    return commands.has('delete') || commands.has('merge') || rules.size > 0
-  }
-
-  /** An INSERT that changes rows finds them first. What is written through a view may have another name there. */
-  function mayUpdate({ columns }: Relation, keys: readonly number[]): boolean {
-    if (rules.size > 0) return true
-    const writesView = [...relations].some(([{ kind }, access]) => kind === 'view' && access.has('write'))
-    const changesRows = [...relations.values()].some((access) => access.has('read') && access.has('write'))
-    if (writesView || !changesRows) return changesRows
-    const names = [...columns.values()].flatMap(({ name, number }) => (keys.includes(number) ? [name] : []))
-    return [...uses.written].some((column) => ['*', ...names].some((name) => column.endsWith(`.${name}`)))
+  /** Of rules it is not known what they do; what is written through a view may have another name there. */
+  function allChanges(): readonly (readonly [Relation, RowChange])[] {
+    const all = [...changes]
+    const updates = all.some(([, { updated }]) => updated.size > 0)
+    const deletes = all.some(([, change]) => change.deletes)
+    for (const relation of below)
+      all.push([relation, { updated: updates ? allNames(relation) : new Set(), deletes }])
+    if (rules.size > 0) {
+      for (const [relation, access] of found)
+        if (access.has('write')) all.push([relation, { updated: allNames(relation), deletes: true }])
+    }
+    return all
   }
 
   function visitQuery(view: Relation, access: Access): void {
@@ -94,8 +114,10 @@ export function reachedBy(
     for (const fact of [...query.relations, ...query.reached]) {
       facts.push({ ...fact, access: through })
       // Its own triggers, rules and foreign keys see that write.
-      const below = through.length > 1 ? catalog.relation(fact.schema, fact.name) : undefined
-      if (below && !below.isBuiltin) visit(below, 'write')
+      const written = through.length > 1 ? catalog.relation(fact.schema, fact.name) : undefined
+      if (!written || written.isBuiltin) continue
+      below.add(written)
+      visit(written, 'write')
     }
   }
 }
@@ -109,6 +131,10 @@ function isPlain(relation: Relation, access: ReadonlySet<Access>): boolean {
 /** A materialized view is read as it is; refreshing it, a write, runs its query. */
 function isQuery({ kind, isBuiltin }: Relation, access: Access): boolean {
   return !isBuiltin && (kind === 'view' || (kind === 'materialized view' && access === 'write'))
+}
+
+function allNames({ columns }: Relation): ReadonlySet<string> {
+  return new Set(columns.keys())
 }
 
 function schemasOf(facts: readonly RelationFact[]): readonly RelationFact[] {

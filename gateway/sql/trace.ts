@@ -6,6 +6,7 @@
  */
 import type { Mask } from '../decision.ts'
 import { Denied } from '../errors.ts'
+import { carriedBy, namesOf, type RowChange } from './carried.ts'
 import type { CatalogFunction, Relation } from './catalog.ts'
 import type { Collected } from './collect.ts'
 import { isHarmless, isHarmlessRelation, isHarmlessSetting } from './harmless.ts'
@@ -106,10 +107,10 @@ export function tracePart(part: Part, context: TraceContext): Traced {
     )
   }
 
-  refuseCarried(collected, context)
+  const isCarried = refuseCarried(collected, context)
   const relations = [...collected.relations.keys()]
   const touched = relations.some((relation) => reaches(relation, context))
-  if (!touched) return shown(relations, checksLate(collected))
+  if (!touched) return shown(relations, isCarried || checksLate(collected))
   for (const command of untouching) {
     if (collected.commands.has(command)) throw unmaskable(`${command} of a table with masked columns`)
   }
@@ -126,48 +127,67 @@ export function tracePart(part: Part, context: TraceContext): Traced {
 }
 
 /**
- * Foreign keys carry a change on to tables that the statement does not name. What fails there quotes their rows, and
- * whether it fails tells of them.
+ * Foreign keys carry a change on to tables that the statement does not name, and look for rows that refer to what
+ * changes. What fails there quotes rows, and whether it fails tells of them.
+ *
+ * @returns whether a relation with masked columns has a part in it
  */
-function refuseCarried({ relations, commands, replacesRows }: Collected, context: TraceContext): void {
-  // A row that is inserted is new to all others, unless it takes the place of one.
-  const isUpdate = replacesRows || ['update', 'merge'].some((command) => commands.has(command))
-  const isDelete = ['delete', 'merge'].some((command) => commands.has(command))
-  const written = new Set<Relation>()
-  for (const [relation, access] of relations) if (access.has('write')) written.add(relation)
-  // A Set yields what is added to it while it is walked.
-  for (const relation of written) {
-    for (const oid of relation.children) add(context.relation(oid))
-    if (isView(relation))
-      for (const { collected } of context.view(relation) ?? [])
-        for (const each of collected.relations.keys()) add(each)
-  }
-  const carried = new Set<Relation>()
-  for (const relation of written) follow(relation, isUpdate, isDelete)
-  for (const relation of carried) {
-    if (context.masked.of(relation).size > 0) {
-      throw unmaskable(
-        `a foreign key carries the change on to "${nameOf(relation)}", which has masked columns`,
-      )
+function refuseCarried({ changes }: Collected, context: TraceContext): boolean {
+  const { own, carried, isComplete } = carriedBy(belowViews(changes, context), context.relation)
+  if (!isComplete) throw unmaskable('a foreign key or a partition leads to a relation that is unknown')
+  let touched = false
+  for (const [relation, { updated }] of carried) {
+    const hidden = context.masked.of(relation)
+    if (hidden.size === 0) continue
+    touched = true
+    const tied = context.masked.tied(relation)
+    for (const column of updated) {
+      if (!hidden.has(column) && !tied.has(column)) continue
+      const what = hidden.has(column) ? 'which is masked' : 'which a constraint ties to a masked column'
+      throw unmaskable(`a foreign key carries the change on to "${nameOf(relation)}.${column}", ${what}`)
     }
-    for (const oid of relation.children) addCarried(oid)
-    follow(relation, true, true)
   }
+  for (const [relation, change] of [...own, ...carried]) {
+    if (refuseSought(relation, change, context)) touched = true
+  }
+  return touched
+}
 
-  function add(relation: Relation | undefined): void {
-    if (!relation) throw unmaskable('it writes to a relation that is unknown')
-    written.add(relation)
+/** A row that others refer to cannot go. Who knows the key learns from that whether a masked column holds it. */
+function refuseSought(relation: Relation, { updated, deletes }: RowChange, context: TraceContext): boolean {
+  let touched = false
+  for (const { relation: oid, from, to } of relation.references) {
+    const [key] = namesOf(relation, [to])
+    if (!deletes && (key === undefined || !updated.has(key))) continue
+    const referring = context.relation(oid)
+    if (!referring) throw unmaskable(`a relation that refers to "${nameOf(relation)}" is unknown`)
+    const hidden = context.masked.of(referring)
+    if (hidden.size > 0) touched = true
+    const [column] = namesOf(referring, [from])
+    const masked = column === undefined ? undefined : hidden.get(column)
+    const isKeyHidden = key !== undefined && context.masked.of(relation).has(key)
+    if (!masked || isKeyHidden || masked.uses.has('equality')) continue
+    throw unmaskable(
+      `it fails where "${nameOf(referring)}.${column}" refers to the row, which is masked; the policy does not allow "equality" for it`,
+    )
   }
-  function follow(relation: Relation, isUpdated: boolean, isDeleted: boolean): void {
-    for (const { relation: oid, by } of relation.follows) {
-      if ((by === 'updated' && isUpdated) || (by === 'deleted' && isDeleted)) addCarried(oid)
+  return touched
+}
+
+/** What is written through a view is written to what it shows. */
+function belowViews(changes: Collected['changes'], context: TraceContext): readonly [Relation, RowChange][] {
+  return [...changes].flatMap(([relation, change]): readonly [Relation, RowChange][] => {
+    if (!isView(relation)) return [[relation, change]]
+    const parts = context.view(relation) ?? []
+    const shown = new Map<Relation, RowChange>()
+    for (const { collected } of parts) {
+      for (const each of collected.relations.keys()) {
+        const all = change.updated.size > 0 ? each.columns.keys() : []
+        shown.set(each, { updated: new Set(all), deletes: change.deletes })
+      }
     }
-  }
-  function addCarried(oid: number): void {
-    const relation = context.relation(oid)
-    if (!relation) throw unmaskable('a foreign key carries the change on to a relation that is unknown')
-    carried.add(relation)
-  }
+    return belowViews(shown, context)
+  })
 }
 
 /** What earlier statements left to be checked fails here, with the values of their rows. */

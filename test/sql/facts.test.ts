@@ -600,7 +600,11 @@ describe('what is reached without being named', () => {
     ['UPDATE parts SET name = 2 WHERE id = 1', []],
     ['INSERT INTO parts VALUES (1, 2)', []],
     ['INSERT INTO parts VALUES (1, 2) ON CONFLICT (id) DO UPDATE SET id = 3', ['public.parts_of read+write']],
+    ['INSERT INTO parts VALUES (1, 2) ON CONFLICT (id) DO UPDATE SET name = 3', []],
+    ['INSERT INTO parts VALUES (1, 2) RETURNING id', []],
     ['DELETE FROM parts WHERE id = 1', []],
+    // A key that is carried on may be another's key, under another name.
+    ['UPDATE roots SET id = 2 WHERE id = 1', ['public.leaves read+write', 'public.stems read+write']],
   ])('by %s is %j', (text, expected) => {
     expect(reached(text)).toEqual(expected)
   })

@@ -13,12 +13,19 @@ const schema = `
   CREATE TABLE letters (id int, mail text REFERENCES customers (email) DEFERRABLE INITIALLY DEFERRED);
   INSERT INTO letters VALUES (1, 'ada@canary.example');
   CREATE VIEW mails AS SELECT id, email AS address FROM customers;
-  CREATE TABLE accounts (id int PRIMARY KEY, label text UNIQUE);
+  CREATE TABLE accounts (id int PRIMARY KEY, label text UNIQUE, owner text);
   CREATE TABLE persons (id int PRIMARY KEY,
     account int NOT NULL REFERENCES accounts ON DELETE SET NULL ON UPDATE CASCADE CHECK (account < 100), ssn text UNIQUE);
   CREATE TABLE cards (label text REFERENCES accounts (label) ON UPDATE CASCADE, pin text, CHECK (label <> pin));
   CREATE VIEW account_list AS SELECT id, label FROM accounts;
   CREATE TABLE made (id int, name text, mail text, both_ varchar(30) GENERATED ALWAYS AS (name || mail) STORED UNIQUE);
+  CREATE TABLE roots (id int PRIMARY KEY);
+  CREATE TABLE stems (root_id int UNIQUE REFERENCES roots ON UPDATE CASCADE);
+  CREATE TABLE leaves (stem int REFERENCES stems (root_id) ON UPDATE SET NULL, sap text, CHECK (stem::text <> sap));
+  CREATE TABLE badges (id int PRIMARY KEY, colour text);
+  CREATE TABLE holders (badge int REFERENCES badges);
+  INSERT INTO badges VALUES (4711), (4712);
+  INSERT INTO holders VALUES (4711);
   INSERT INTO accounts VALUES (1, 'one'), (2, 'two'), (3, 'three');
   INSERT INTO persons VALUES (1, 1, '4711@canary.example');
   INSERT INTO cards VALUES ('three', '9999@canary.example');
@@ -30,6 +37,8 @@ const masks: readonly Mask[] = [
   { kind: 'column', field: 'public.persons.ssn', with: 'redact' },
   { kind: 'column', field: 'public.cards.pin', with: 'redact' },
   { kind: 'column', field: 'public.made.mail', with: 'redact' },
+  { kind: 'column', field: 'public.leaves.sap', with: 'redact' },
+  { kind: 'column', field: 'public.holders.badge', with: 'redact' },
 ]
 
 describe.each([15, 18] as const)('masks at the door of a PostgreSQL %i', (version) => {
@@ -137,26 +146,58 @@ describe.each([15, 18] as const)('masks at the door of a PostgreSQL %i', (versio
     expect(seen).toEqual([[], [[9, 'New', null, null]], [['[masked]', null, 'x']], []])
   })
 
-  test('what foreign keys carry on to tables with masked columns is denied, however it is asked for', async () => {
-    for (const text of [
-      'DELETE FROM accounts WHERE id = 1',
-      'UPDATE accounts SET id = 200 WHERE id = 1',
-      "UPDATE accounts SET label = '9999@canary.example' WHERE id = 3",
-      'WITH gone AS (DELETE FROM accounts WHERE id = 1 RETURNING 1) SELECT * FROM gone',
-      "INSERT INTO accounts VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET id = 200",
-      'MERGE INTO accounts a USING (SELECT 1 AS id) x ON a.id = x.id WHEN MATCHED THEN DELETE',
-      'DELETE FROM account_list WHERE id = 1',
-    ]) {
+  test('what foreign keys carry on is denied where a masked column has a part in it, however it is asked for', async () => {
+    for (const [text, reason] of [
+      [
+        "UPDATE accounts SET label = '9999@canary.example' WHERE id = 3",
+        'carries the change on to "public.cards.label"',
+      ],
+      [
+        "UPDATE accounts SET (id, label) = (3, 'x') WHERE id = 3",
+        'carries the change on to "public.cards.label"',
+      ],
+      ["UPDATE account_list SET label = 'x' WHERE id = 1", 'carries the change on to "public.cards.label"'],
+      [
+        "INSERT INTO accounts VALUES (3, 'x') ON CONFLICT (id) DO UPDATE SET label = 'y'",
+        '"public.cards.label"',
+      ],
+      ["WITH x AS (UPDATE accounts SET label = 'x' RETURNING 1) SELECT * FROM x", '"public.cards.label"'],
+      ['UPDATE roots SET id = 7', 'carries the change on to "public.leaves.stem"'],
+      ['DELETE FROM badges WHERE id = 4711', 'where "public.holders.badge" refers to the row'],
+      ['UPDATE badges SET id = 4712 WHERE id = 4711', 'where "public.holders.badge" refers to the row'],
+    ] as const) {
       for (const query of [text, extended(text)]) {
         const [refused] = await run(query)
-        expect(refused, text).toMatchObject({ code: '42501' })
+        expect(refused, text).toMatchObject({ code: '42501', message: expect.stringContaining(reason) })
         expect(JSON.stringify(refused), text).not.toContain('canary')
       }
     }
-    expect(await run("INSERT INTO accounts VALUES (4, 'four'); DELETE FROM letters WHERE id = 99")).toEqual([
-      [],
-      [],
-    ])
+  })
+
+  test('what foreign keys carry on past masked columns goes on, and its errors quote no row', async () => {
+    for (const [text, code] of [
+      ['DELETE FROM accounts WHERE id = 1', '23502'],
+      ['UPDATE accounts SET id = 200 WHERE id = 1', '23514'],
+      ['DELETE FROM account_list WHERE id = 1', '23502'],
+      ["INSERT INTO accounts VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET id = 200", '23514'],
+    ] as const) {
+      for (const query of [text, extended(text)]) {
+        const [failed] = await run(query)
+        expect(failed, text).toMatchObject({ code })
+        expect(JSON.stringify(failed), text).not.toContain('canary')
+      }
+    }
+    expect(
+      await run(
+        'BEGIN',
+        "INSERT INTO accounts VALUES (4, 'four'); DELETE FROM letters WHERE id = 99",
+        'UPDATE accounts SET id = 90 WHERE id = 1',
+        'UPDATE accounts SET owner = $$x$$ WHERE id = 3',
+        'UPDATE badges SET colour = $$red$$',
+        'SELECT account FROM persons',
+        'ROLLBACK',
+      ),
+    ).toEqual([[], [], [], [], [], [], [[90]], []])
   })
 
   test('what a masked generated column is made of cannot be changed', async () => {

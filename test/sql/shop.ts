@@ -89,6 +89,9 @@ const schema = `
   CREATE POLICY watching ON watched USING (id IN (SELECT id FROM watchers));
   CREATE TABLE parts (id int PRIMARY KEY, name int);
   CREATE TABLE parts_of (id int REFERENCES parts ON UPDATE CASCADE);
+  CREATE TABLE roots (id int PRIMARY KEY);
+  CREATE TABLE stems (root_id int UNIQUE REFERENCES roots ON UPDATE CASCADE);
+  CREATE TABLE leaves (stem int REFERENCES stems (root_id) ON UPDATE SET NULL);
   CREATE TABLE accounts (name text, password text);
 `
 
