@@ -45,6 +45,8 @@ export interface SqlOperation extends OperationBase {
   readonly mayHoldSecrets: boolean
   readonly parameters: readonly SqlParameter[]
   readonly facts: SqlFacts
+  /** What {@link Operation.trace} found to be hidden; `undefined` before, and where that is nothing. */
+  readonly maskedOutputs?: readonly MaskedOutput[] | undefined
   /** Counts what the agent sent with COPY FROM STDIN; read it after the end. */
   readonly received: Received
 }
@@ -155,6 +157,21 @@ export interface Failure {
   readonly code: string
   readonly message: string
   readonly bytes: Uint8Array
+}
+
+/** One output of a statement that is hidden, and why: for recordings and for people. */
+export interface MaskedOutput {
+  /** Which statement of the text it belongs to, from 1; absent where there is one. */
+  readonly statement?: number
+  /** Its place in the result, from 1; absent where that is known only when it runs. */
+  readonly output?: number
+  readonly name?: string
+  /** The masked columns that flow into it, as `schema.table.column`. */
+  readonly columns: readonly string[]
+  /** The kinds of mask that it passes through; `computed` when it is no column's own value, and all of it is hidden. */
+  readonly masked: string
+  /** The columns that policy named, where the values of another are theirs. */
+  readonly by?: readonly string[]
 }
 
 /** How to apply masks to one operation's result. Made by {@link Operation.trace}, used by the mask plugin. */

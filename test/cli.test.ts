@@ -209,8 +209,8 @@ describe('sessions', () => {
 
 00:00:00.000  SELECT id, name FROM customers
               allowed: analysts may read
-              masked: public.customers.name (partial)
-              SELECT 2, 2 rows, 60 bytes
+              masked: output 2 "name" (partial), public.customers.name
+              SELECT 2, 60 bytes
                 id  name
                 1   \u{fffd}[31mred
                 2   NULL
@@ -569,6 +569,7 @@ async function record(file: string): Promise<void> {
           { name: 'id', type: 23, format: 'text' },
           { name: 'name', type: 25, format: 'text' },
         ],
+        masked: [{ output: 2, name: 'name', columns: ['public.customers.name'], masked: 'partial' }],
         excerpt: {
           base64: Buffer.concat([row('1', '\u001b[31mred'), row('2', undefined)]).toString('base64'),
         },

@@ -1,18 +1,25 @@
 import type {
+  Answered,
   RecordedEvent,
   RecordedParameters,
   RecordedValue,
+  SessionOpened,
   Verdict,
 } from '../recordings/recording-event.ts'
 import { continued } from './continued.ts'
+import { maskedOutput } from './masked-output.ts'
 import { recordedRows } from './recorded-rows.ts'
 
-/** One event of a recording, told for people; an operation's lines are indented below its text. */
-export function replay(event: RecordedEvent): string[] {
-  return told(event).flatMap(continued)
+/** Tells a recording for people, event by event; an operation's lines are indented below its text. */
+export function replayer(): (event: RecordedEvent) => string[] {
+  let protocol: SessionOpened['protocol'] = 'postgres'
+  return (event) => {
+    if (event.kind === 'session-opened') protocol = event.protocol
+    return told(event, protocol).flatMap(continued)
+  }
 }
 
-function told(event: RecordedEvent): string[] {
+function told(event: RecordedEvent, protocol: SessionOpened['protocol']): string[] {
   switch (event.kind) {
     case 'session-opened': {
       const { principal, target, client } = event
@@ -35,7 +42,7 @@ function told(event: RecordedEvent): string[] {
         ...(event.action === 'execute' || event.action === 'connect' ? [] : below([`${event.action} only`])),
       ]
     case 'decision':
-      return below(decided(event))
+      return below(decided(event, protocol))
     case 'approval':
       return below([
         `approved by ${event.by.join(', ')}`,
@@ -43,8 +50,9 @@ function told(event: RecordedEvent): string[] {
       ])
     case 'result':
       return below([
-        ...(event.decision ? decided(event.decision) : []),
-        [event.summary.join(', ') || event.status, `${event.rows} rows`, `${event.bytes} bytes`].join(', '),
+        ...(event.decision ? decided(event.decision, protocol) : []),
+        ...(event.masked ?? []).map((each) => `masked: ${maskedOutput(each)}`),
+        came(event),
         ...recordedRows(event).map((line) => `  ${line}`),
       ])
     case 'error':
@@ -70,12 +78,32 @@ function shown(value: RecordedValue): string {
   return 'binary' in value ? `base64 ${value.binary}` : `${value.bytes} bytes, not kept`
 }
 
-function decided({ effect, reasons, masks, limit, session }: Verdict): string[] {
+/** How much came; a command tag says its rows itself. */
+function came({ status, summary, rows, bytes, received }: Answered): string {
+  const tags = summary.join(', ')
+  const isCounted = rows === 0 || summary.some((tag) => tag.endsWith(` ${rows}`))
+  return [
+    ...(tags ? [tags] : []),
+    ...(status === 'complete' && tags ? [] : [{ complete: 'nothing came', ...unfinished }[status]]),
+    ...(isCounted ? [] : [`${rows} rows`]),
+    ...(bytes > 0 ? [`${bytes} bytes`] : []),
+    ...(received ? [`${received.bytes} bytes from the agent`] : []),
+  ].join(', ')
+}
+
+const unfinished = { failed: 'failed', abandoned: 'the agent left before the end' } as const
+
+/** What of an SQL result was masked, its own event says: it is less than what policy masks. */
+function decided(
+  { effect, reasons, masks, limit, session }: Verdict,
+  protocol: SessionOpened['protocol'],
+): string[] {
   const words = { allow: 'allowed', review: 'needs approval', deny: 'denied' }[effect]
+  const paths = protocol === 'http' ? masks.filter(({ kind }) => kind === 'path') : []
   return [
     [words, ...reasons].join(': '),
-    ...(masks.length > 0
-      ? [`masked: ${masks.map((mask) => `${mask.field} (${mask.with})`).join(', ')}`]
+    ...(paths.length > 0
+      ? [`masked where it has them: ${paths.map((mask) => `${mask.field} (${mask.with})`).join(', ')}`]
       : []),
     ...held('for this session', session),
     ...held('for this statement', limit),

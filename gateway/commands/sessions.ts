@@ -15,7 +15,7 @@ import { type LedgerVerification, verifyLedger } from '../recordings/verify-ledg
 import { nodeFiles } from '../runtime/node-files.ts'
 import type { DurableStreamStore } from '../stores/durable-stream-store.ts'
 import { configOption } from './config-option.ts'
-import { replay } from './replay.ts'
+import { replayer } from './replay.ts'
 import { table } from './table.ts'
 import { CommandError, type Terminal } from './terminal.ts'
 
@@ -75,6 +75,7 @@ export function sessionsCommand(terminal: Terminal): Command {
     .action((id: string, options: { config: string }) =>
       reading(options.config, async ({ sessions }) => {
         let events = 0
+        const replay = replayer()
         for await (const text of sessions.read(id)) {
           events++
           const event = unseal(text)?.event

@@ -3,7 +3,14 @@ import { createHash } from 'node:crypto'
 import type { Mask } from '../decision.ts'
 import type { SqlFacts } from '../facts.ts'
 import { maskRows } from '../masking/data-rows.ts'
-import type { Conceal, MaskPlan, ResultStream, SqlOperation, SqlParameter } from '../operation.ts'
+import type {
+  Conceal,
+  MaskedOutput,
+  MaskPlan,
+  ResultStream,
+  SqlOperation,
+  SqlParameter,
+} from '../operation.ts'
 import type { EstablishedSession } from '../plugin.ts'
 import type { Statement } from '../sql/statement.ts'
 import { uuid } from '../uuid.ts'
@@ -22,6 +29,7 @@ export class StatementOperation implements SqlOperation {
   /** What the target reports of the session's settings. */
   readonly #settings: ReadonlyMap<string, string>
   #touchesMasked = false
+  #maskedOutputs: readonly MaskedOutput[] | undefined
 
   constructor(
     session: EstablishedSession,
@@ -41,6 +49,10 @@ export class StatementOperation implements SqlOperation {
   /** Messages about it may quote masked values, also when they come after its end. */
   get touchesMasked(): boolean {
     return this.#touchesMasked
+  }
+
+  get maskedOutputs(): readonly MaskedOutput[] | undefined {
+    return this.#maskedOutputs
   }
 
   get statement(): Statement {
@@ -87,6 +99,7 @@ export class StatementOperation implements SqlOperation {
   trace(masks: readonly Mask[]): MaskPlan {
     const trace = this.statement.trace(masks)
     this.#touchesMasked = trace.touched
+    this.#maskedOutputs = trace.hidden.length > 0 ? trace.hidden : undefined
     return {
       masked: trace.masked,
       apply: (result: ResultStream, conceal: Conceal) => maskRows(result, trace, conceal),

@@ -65,7 +65,8 @@ export class CapturedResult {
    * @param decision what the event has to say of it, if no other does
    * @returns `undefined` when the operation was refused before there was anything of a result
    */
-  event({ id, kind, received }: Operation, decision?: Verdict): Answered | undefined {
+  event(operation: Operation, decision?: Verdict): Answered | undefined {
+    const { id, kind, received } = operation
     if (this.#status === 'failed' && this.#bytes === 0 && this.#summary.length === 0) return undefined
     const columns = this.#columns.length > 0 ? this.#options.columnsOf(this.#columns) : undefined
     return {
@@ -78,6 +79,7 @@ export class CapturedResult {
       bytes: this.#bytes,
       digest: this.#running?.digest('hex'),
       columns,
+      masked: operation.kind === 'sql' ? operation.maskedOutputs : undefined,
       excerpt: this.#kept > 0 ? excerpt(kind, joined(this.#beginning), this.isLong) : undefined,
       received: received.bytes > 0 ? { bytes: received.bytes, digest: received.digest() } : undefined,
     }

@@ -6,6 +6,7 @@
  */
 import type { Limit, Mask, Review, SessionMeasures } from '../decision.ts'
 import type { SqlFacts } from '../facts.ts'
+import type { MaskedOutput } from '../operation.ts'
 
 export type RecordingEvent =
   | SessionOpened
@@ -126,6 +127,8 @@ export interface Answered {
   /** SHA-256 in hex of all the bytes that the agent saw; absent when the excerpt is all of them. */
   readonly digest?: string | undefined
   readonly columns?: readonly RecordedColumn[] | undefined
+  /** The outputs that were hidden; absent where none was. */
+  readonly masked?: readonly MaskedOutput[] | undefined
   /** The beginning of the result: text as it is, anything else (PostgreSQL's DataRow frames) in base64. */
   readonly excerpt?: { readonly utf8: string } | { readonly base64: string } | undefined
   /** What the agent sent along: COPY data or a request body. */

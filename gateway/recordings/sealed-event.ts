@@ -75,12 +75,13 @@ export class Sealer {
 
   #result(event: Answered): string {
     const { kind, operation, status, summary, rows, bytes, digest, excerpt, received } = event
-    const { decision, columns } = event
+    const { decision, columns, masked } = event
     return (
       `"kind":"${kind}","operation":"${operation}","status":"${status}"` +
       `,"summary":${JSON.stringify(summary)},"rows":${rows},"bytes":${bytes}` +
       optional('digest', digest) +
       (columns ? `,"columns":${this.#json(columns)}` : '') +
+      (masked ? `,"masked":${this.#json(masked)}` : '') +
       optional('excerpt', excerpt) +
       optional('received', received) +
       (decision ? `,"decision":${this.#json(decision)}` : '')

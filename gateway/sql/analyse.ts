@@ -6,7 +6,9 @@ import type { Catalog, Relation } from './catalog.ts'
 import { type Collected, collect, type NamedQuery } from './collect.ts'
 import { factsOf, unparsedFacts } from './facts-of.ts'
 import { changesNothing, isHarmless } from './harmless.ts'
+import { baseColumns } from './lineage/base-columns.ts'
 import { type CatalogLineage, catalogLineage, isView } from './lineage/catalog-lineage.ts'
+import type { Column } from './lineage/level.ts'
 import { type MaskedColumns, maskedColumns } from './masked-columns.ts'
 import { nameChangesOf } from './name-changes.ts'
 import { changed, initialNames, type NameChange, schemasIn, searchPathOf } from './name-state.ts'
@@ -14,7 +16,7 @@ import type { Node } from './node.ts'
 import { maxTextLength, type Parser } from './parser.ts'
 import type { Scope } from './scope.ts'
 import { nothingMasked, sqlTrace } from './sql-trace.ts'
-import type { Named, SqlTrace, Statement } from './statement.ts'
+import type { Named, OutputLineage, ResultLineage, SqlTrace, Statement } from './statement.ts'
 import { type Part, tracePart } from './trace.ts'
 
 export type Analyse = (text: string, scope: Scope) => Statement
@@ -310,6 +312,16 @@ function runsUnknownCode(collected: Collected, catalog: Catalog, context: Analys
   })
 }
 
+/** Statements whose outputs lineage follows; EXECUTE and FETCH show those of what they run. */
+const showsRows: ReadonlySet<string> = new Set([
+  ...['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'CopyStmt'],
+])
+
+function outputLineage({ name, flow, isOpen }: Column): OutputLineage {
+  const isPlain = flow.same.length > 0 && flow.same.length === flow.sources.size
+  return { name, columns: baseColumns(flow.sources), isPlain, isOpen }
+}
+
 class AnalysedStatement implements Statement {
   readonly text: string
   readonly facts: SqlFacts
@@ -424,6 +436,18 @@ class AnalysedStatement implements Statement {
       }),
     )
     return sqlTrace(traces, catalog)
+  }
+
+  lineage(): readonly ResultLineage[] {
+    const { catalog } = this.#made.scope
+    return this.parts.map((part) => {
+      const [run] = part.collected.runs
+      const [shown] = run?.lineage() ?? []
+      if (shown) return shown
+      if (!showsRows.has(Object.keys(part.tree)[0] ?? '')) return { outputs: [], problem: undefined }
+      const { outputs, problem } = this.#context.lineage(catalog).of(part)
+      return { outputs: outputs.map(outputLineage), problem }
+    })
   }
 
   /** Seldom asked for, and of few. */

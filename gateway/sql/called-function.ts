@@ -46,6 +46,7 @@ export function calledFunction(oid: number, catalog: Catalog): Statement {
     opens: [],
     forgets: [],
     under: ({ catalog: other }) => (other === catalog ? statement : calledFunction(oid, other)),
+    lineage: () => [],
     trace(masks) {
       if (!masks.some(({ kind }) => kind === 'column')) return nothingMasked
       throw new Denied('unmaskable', 'Cannot trace masked columns: a FunctionCall does not say what it reads')

@@ -1,5 +1,5 @@
 import { Denied } from '../errors.ts'
-import type { Column } from '../operation.ts'
+import type { Column, MaskedOutput } from '../operation.ts'
 import type { Catalog } from './catalog.ts'
 import type { Origin } from './lineage/flow.ts'
 import type { PlannedOutput } from './lineage/masked-result.ts'
@@ -11,6 +11,7 @@ export const nothingMasked: SqlTrace = {
   isActive: false,
   touched: false,
   masked: [],
+  hidden: [],
   results: [],
   textTypes: new Set(),
 }
@@ -21,6 +22,9 @@ export function sqlTrace(parts: readonly Traced[], catalog: Catalog): SqlTrace {
     isActive: true,
     touched: parts.some(({ touched }) => touched),
     masked: [...new Set(parts.flatMap((part) => part.masked))].sort(),
+    hidden: parts.flatMap(({ result }, index) =>
+      parts.length === 1 ? result.hidden : result.hidden.map((each) => ({ statement: index + 1, ...each })),
+    ),
     results: parts.map(({ result }) => result),
     textTypes: textTypesOf(catalog),
   }
@@ -30,6 +34,7 @@ export function sqlTrace(parts: readonly Traced[], catalog: Catalog): SqlTrace {
 export function unmaskedResult(relations: ReadonlySet<number>): ResultPlan {
   return {
     outputs: [],
+    hidden: [],
     align(columns) {
       if (columns.some(({ table }) => table !== 0 && !relations.has(table))) throw disagreement()
       return columns.map(() => undefined)
@@ -43,6 +48,7 @@ export function plannedResult(outputs: readonly PlannedOutput[]): ResultPlan {
     outputs: outputs
       .slice(0, open < 0 ? outputs.length : open)
       .map(({ origin, mask }) => ({ table: origin?.table ?? 0, attribute: origin?.attribute ?? 0, mask })),
+    hidden: hiddenOutputs(outputs, open),
     align(columns) {
       const extra = columns.length - outputs.length
       if (open < 0 ? extra !== 0 : extra < -1) throw disagreement()
@@ -55,6 +61,24 @@ export function plannedResult(outputs: readonly PlannedOutput[]): ResultPlan {
       })
     },
   }
+}
+
+/** @param open the one that stands for any number of outputs, so that those behind it have no known place */
+function hiddenOutputs(outputs: readonly PlannedOutput[], open: number): readonly MaskedOutput[] {
+  return outputs.flatMap(({ name, mask, columns, isOpen }, index): MaskedOutput[] => {
+    if (!mask) return []
+    const isPlaced = open < 0 || index <= open
+    const by = mask.kind === 'plain' ? [...new Set(mask.masks.map(({ field }) => field))].sort() : columns
+    return [
+      {
+        ...(isPlaced && { output: index + 1 }),
+        ...(name !== undefined && !isOpen && { name }),
+        columns,
+        masked: mask.kind === 'computed' ? 'computed' : mask.masks.map((each) => each.with).join(', '),
+        ...(by.join() !== columns.join() && { by }),
+      },
+    ]
+  })
 }
 
 /** What is hidden altogether may come from anywhere. */

@@ -1,7 +1,7 @@
 /** What is known of a text that an agent wants to run. @module */
 import type { Mask } from '../decision.ts'
 import type { SqlFacts } from '../facts.ts'
-import type { Column } from '../operation.ts'
+import type { Column, MaskedOutput } from '../operation.ts'
 import type { NameChange } from './name-state.ts'
 import type { Scope } from './scope.ts'
 
@@ -54,6 +54,8 @@ export interface Statement {
    * a relation has changed (manual, PREPARE): ask for this before each Bind.
    */
   under(scope: Scope): Statement
+  /** What flows into what comes out, whatever is masked: for people. One for each statement of the text. */
+  lineage(): readonly ResultLineage[]
   /**
    * How masks apply to its result.
    * @throws Denied `unmaskable` naming the expression or clause that cannot be traced
@@ -66,6 +68,23 @@ export interface Named {
   readonly statement: Statement
 }
 
+export interface ResultLineage {
+  readonly outputs: readonly OutputLineage[]
+  /** Why nothing certain can be said of them; then there are none. */
+  readonly problem: string | undefined
+}
+
+export interface OutputLineage {
+  /** `undefined` where PostgreSQL chooses one that is not worked out here. */
+  readonly name: string | undefined
+  /** The base columns that may flow into it, as `schema.table.column`. */
+  readonly columns: readonly string[]
+  /** It is the value of those columns, unchanged. */
+  readonly isPlain: boolean
+  /** It stands for any number of columns. */
+  readonly isOpen: boolean
+}
+
 export interface SqlTrace {
   /** False when no mask concerns SQL: the result needs no look. */
   readonly isActive: boolean
@@ -73,6 +92,8 @@ export interface SqlTrace {
   readonly touched: boolean
   /** The masked columns that flow into what comes out, as `schema.table.column`. */
   readonly masked: readonly string[]
+  /** The outputs that are hidden, in order. */
+  readonly hidden: readonly MaskedOutput[]
   /** One for each statement of the text, in their order: the k-th result is that of the k-th statement. */
   readonly results: readonly ResultPlan[]
   /** OIDs of types whose values are their characters, in text and in binary format. */
@@ -83,6 +104,7 @@ export interface SqlTrace {
 export interface ResultPlan {
   /** In order, as far as it is known before it runs; empty where nothing masked can come out. */
   readonly outputs: readonly OutputPlan[]
+  readonly hidden: readonly MaskedOutput[]
   /**
    * Compares what comes back with what was expected, before the first row leaves.
    *

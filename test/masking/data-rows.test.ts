@@ -25,7 +25,7 @@ function trace(masks: Readonly<Record<number, Mask['with']>>, overrides: Partial
     isActive: true,
     touched: true,
     textTypes: new Set([text]),
-    results: Array.from({ length: 3 }, () => ({ outputs: [], align })),
+    results: Array.from({ length: 3 }, () => ({ outputs: [], hidden: [], align })),
     ...overrides,
   }
 
@@ -157,7 +157,11 @@ test('what is computed from masked columns is hidden altogether, NULL as well', 
   const columns = [column(0), column(0, integer), column(3)]
   const whole: SqlTrace = trace(
     {},
-    { results: [{ outputs: [], align: () => [{ kind: 'computed' }, { kind: 'computed' }, undefined] }] },
+    {
+      results: [
+        { outputs: [], hidden: [], align: () => [{ kind: 'computed' }, { kind: 'computed' }, undefined] },
+      ],
+    },
   )
 
   const parts = await collect(
@@ -176,7 +180,7 @@ test('what is computed from masked columns is hidden altogether, NULL as well', 
 })
 
 test('the k-th result is that of the k-th statement, and there are no more of them', async () => {
-  const text = (mask: ColumnMask | undefined) => ({ outputs: [], align: () => [mask] })
+  const text = (mask: ColumnMask | undefined) => ({ outputs: [], hidden: [], align: () => [mask] })
   const two = trace({}, { results: [text(undefined), text({ kind: 'computed' })] })
   const result = [head(column(1)), data(dataRow(['a']), 1), end]
 
@@ -195,6 +199,7 @@ test('a description that the trace does not expect is refused before the first r
       results: [
         {
           outputs: [],
+          hidden: [],
           align(columns) {
             checked.push(columns)
             throw new Denied('unmaskable', 'no')

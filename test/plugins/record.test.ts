@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { authenticate, close, open, run, type Target } from '../../gateway/chain.ts'
-import { replay } from '../../gateway/commands/replay.ts'
+import { replayer } from '../../gateway/commands/replay.ts'
 import type { Decision } from '../../gateway/decision.ts'
 import { Denied } from '../../gateway/errors.ts'
 import type { Operation, Part, SqlOperation } from '../../gateway/operation.ts'
@@ -108,6 +108,20 @@ test('what an inner plugin changes on the way back is what is recorded', async (
   expect(stored).not.toContain('secret')
 })
 
+test('outputs that were masked are recorded with the result, and where none was there is no word of it', async () => {
+  const gateway = recording(memoryStore())
+  const maskedOutputs = [{ output: 1, name: 'value', columns: ['public.customers.email'], masked: 'redact' }]
+
+  await gateway.run(sqlOperation({ maskedOutputs }), rows('[masked]'))
+  await gateway.run(sqlOperation(), rows('open'))
+  const events = await gateway.end()
+
+  const [masked, open] = events.filter(({ kind }) => kind === 'result')
+  expect(masked).toMatchObject({ masked: maskedOutputs })
+  expect(open).not.toHaveProperty('masked')
+  expect(await gateway.verify()).toBe(true)
+})
+
 test('parameters are counted and digested, never written down, and neither are claims', async () => {
   const gateway = recording(memoryStore())
   const parameters = [
@@ -150,7 +164,7 @@ test('parameters are recorded whole where policy says so', async () => {
       values: ['Ä "value"', null, { binary: 'AAH/' }, { binary: '/w==' }],
     },
   })
-  const shown = asked ? replay(asked).join('\n') : ''
+  const shown = asked ? replayer()(asked).join('\n') : ''
   expect(shown).toContain('$1 = "Ä \\"value\\""')
   expect(shown).toContain('$2 = NULL')
   expect(shown).toContain('$3 = base64 AAH/')

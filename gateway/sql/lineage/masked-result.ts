@@ -4,6 +4,7 @@ import { Denied } from '../../errors.ts'
 import type { Relation } from '../catalog.ts'
 import type { MaskedColumns } from '../masked-columns.ts'
 import type { ColumnMask } from '../statement.ts'
+import { baseColumns } from './base-columns.ts'
 import type { Origin, Source } from './flow.ts'
 import type { Column } from './level.ts'
 import type { Lineage, Write } from './lineage.ts'
@@ -11,6 +12,9 @@ import type { Use, UseKind } from './use.ts'
 
 /** An output, or any number of them. */
 export interface PlannedOutput {
+  readonly name: string | undefined
+  /** The masked columns that flow into it, as `schema.table.column`: of base tables, where it is through views. */
+  readonly columns: readonly string[]
   readonly origin: Origin | undefined
   readonly mask: ColumnMask | undefined
   readonly isOpen: boolean
@@ -36,7 +40,9 @@ export function maskedResult(lineage: Lineage, masked: MaskedColumns): MaskedRes
   const planned = outputs.map((output) => {
     const hidden = maskedOf(output.flow.sources, masked)
     for (const source of hidden) fields.add(nameOf(source))
-    return { origin: output.flow.origin, mask: maskOf(output, hidden, masked), isOpen: output.isOpen }
+    const { name, flow, isOpen } = output
+    const columns = baseColumns(hidden)
+    return { name, columns, origin: flow.origin, mask: maskOf(output, hidden, masked), isOpen }
   })
   return { outputs: planned, masked: [...fields].sort() }
 }
