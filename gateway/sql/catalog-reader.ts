@@ -341,7 +341,7 @@ const queries = {
 
   functions: `
     SELECT p.oid, n.nspname AS schema, p.proname AS name, p.provolatile AS volatility, l.lanname AS language,
-           p.prosecdef AS definer, p.pronargs - p.pronargdefaults AS least,
+           p.prosecdef AS definer, p.proargtypes::text AS types, p.pronargs - p.pronargdefaults AS least,
            CASE WHEN p.provariadic = 0 THEN p.pronargs END AS most,
            EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
                    AND d.deptype = 'e') AS extension

@@ -5,6 +5,7 @@
  * @module
  */
 import type { FunctionFact, RelationFact } from '../facts.ts'
+import { type FunctionClass, functionClass } from './function-class.ts'
 
 export interface Catalog {
   /** Grows with every snapshot: what was worked out against one must not be used with another. */
@@ -96,6 +97,10 @@ export interface CatalogFunction extends FunctionFact {
   readonly isBuiltin: boolean
   /** Part of an extension, such as the operators of citext. */
   readonly isExtension: boolean
+  /** Of one of PostgreSQL's own what is known of it; `undefined` for what is opaque. */
+  readonly class: FunctionClass | undefined
+  /** OIDs of the types of its arguments. */
+  readonly types: readonly number[]
   /** How many arguments a call may have; `most` is unlimited for VARIADIC. */
   readonly arguments: { readonly least: number; readonly most: number }
 }
@@ -169,6 +174,8 @@ export interface CatalogRows {
     language: string
     definer: boolean
     extension: boolean
+    /** OIDs of types with blanks between them. */
+    types: string
     least: number
     most: number | null
   }[]
@@ -181,7 +188,8 @@ export interface CatalogRows {
 
 /** Builds a snapshot. */
 export function catalog(generation: number, rows: CatalogRows): Catalog {
-  const functionsByOid = new Map(rows.functions.map((row) => [row.oid, catalogFunction(row)]))
+  const typeNames = new Map(rows.types.map(({ oid, name }) => [oid, name]))
+  const functionsByOid = new Map(rows.functions.map((row) => [row.oid, catalogFunction(row, typeNames)]))
   const function_ = (oid: number) => functionsByOid.get(oid) ?? missingFunction(oid)
   const functions = Map.groupBy(functionsByOid.values(), ({ name }) => name)
   const operators = groupBy(
@@ -306,7 +314,12 @@ const volatilities: Readonly<Record<string, FunctionFact['volatility']>> = {
   v: 'volatile',
 }
 
-function catalogFunction(row: CatalogRows['functions'][number]): CatalogFunction {
+function catalogFunction(
+  row: CatalogRows['functions'][number],
+  typeNames: ReadonlyMap<number, string>,
+): CatalogFunction {
+  const types = row.types === '' ? [] : row.types.split(' ').map(Number)
+  const isBuiltin = row.oid < firstUserOid
   return {
     oid: row.oid,
     schema: row.schema,
@@ -314,25 +327,42 @@ function catalogFunction(row: CatalogRows['functions'][number]): CatalogFunction
     volatility: volatilities[row.volatility] ?? 'unknown',
     language: row.language,
     security_definer: row.definer,
-    isBuiltin: row.oid < firstUserOid,
+    isBuiltin,
     isExtension: row.extension,
+    class: isBuiltin && isOwnCode(row) ? functionClass(signatureOf(row, types, typeNames)) : undefined,
+    types,
     arguments: { least: row.least, most: row.most ?? Number.POSITIVE_INFINITY },
   }
 }
 
+/** It was not replaced since by something else. */
+function isOwnCode({ language, definer }: CatalogRows['functions'][number]): boolean {
+  return (language === 'internal' || language === 'sql') && !definer
+}
+
+function signatureOf(
+  { schema, name }: CatalogRows['functions'][number],
+  types: readonly number[],
+  typeNames: ReadonlyMap<number, string>,
+): string {
+  const qualified = schema === 'pg_catalog' ? name : `${schema}.${name}`
+  return `${qualified}(${types.map((oid) => typeNames.get(oid) ?? oid).join(',')})`
+}
+
 /** Something refers to a function that the snapshot does not have: known to be there, trusted by nobody. */
 function missingFunction(oid: number): CatalogFunction {
-  return catalogFunction({
-    oid: Math.max(oid, firstUserOid),
-    schema: '',
-    name: String(oid),
-    volatility: '',
-    language: '',
-    definer: false,
-    extension: false,
-    least: 0,
-    most: null,
-  })
+  const row = {
+    ...{
+      oid: Math.max(oid, firstUserOid),
+      schema: '',
+      name: String(oid),
+      volatility: '',
+      language: '',
+      types: '',
+    },
+    ...{ definer: false, extension: false, least: 0, most: null },
+  }
+  return catalogFunction(row, new Map())
 }
 
 function groupBy<T, K, V>(items: readonly T[], key: (item: T) => K, value: (item: T) => V): Map<K, V[]> {

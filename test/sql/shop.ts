@@ -22,6 +22,7 @@ export const masks: readonly Mask[] = [
   { kind: 'column', field: 'public.customers.secret_limit', with: 'null' },
   { kind: 'column', field: 'public.people.email', with: 'hash' },
   { kind: 'column', field: 'public.payments.card_number', with: 'partial' },
+  { kind: 'column', field: 'public.letters.content', with: 'null' },
 ]
 
 const schema = `
@@ -93,6 +94,8 @@ const schema = `
   CREATE TABLE stems (root_id int UNIQUE REFERENCES roots ON UPDATE CASCADE);
   CREATE TABLE leaves (stem int REFERENCES stems (root_id) ON UPDATE SET NULL);
   CREATE TABLE accounts (name text, password text);
+  CREATE TABLE letters (id int, content json);
+  INSERT INTO letters VALUES (1, '{"to": "canary"}');
 `
 
 export interface Shop {

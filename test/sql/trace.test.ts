@@ -15,6 +15,10 @@ const attacks: readonly (string | readonly string[])[] = [
   "SELECT email BETWEEN 'a' AND (1 / (id - 1))::text FROM customers",
   "SELECT (email < 'b') IN (true, 1 / (id - 1) > 0) FROM customers",
   'SELECT length(email::bytea, (CASE WHEN id = 1 THEN $$x$$ END)::name) FROM customers',
+  // JSON that is kept as text may hold what jsonb cannot: \u0000.
+  'SELECT to_jsonb(content) FROM letters',
+  'SELECT to_jsonb(l) FROM letters l',
+  "SELECT jsonb_build_object('a', content) FROM letters",
   // Another name or form
   'SELECT email::bytea FROM customers',
   'SELECT email(c) FROM customers c',
@@ -179,6 +183,9 @@ const hidden: typeof attacks = [
   'SELECT to_jsonb(c) FROM customers c',
   'SELECT to_jsonb(customers.*) FROM customers',
   'SELECT max(email) FROM customers',
+  'SELECT to_json(content), json_build_array(content) FROM letters',
+  'SELECT num_nulls(email, name) FROM customers',
+  'SELECT to_hex(secret_limit), bit_length(email), ceil(credit) FROM customers',
   'SELECT hashtext(email) FROM customers',
   'SELECT email IS NULL FROM customers',
   'SELECT length(email_lower) FROM customers',

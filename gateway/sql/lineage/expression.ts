@@ -12,6 +12,7 @@ import {
   isTotalComparison,
   jsonbOid,
   maxBulk,
+  mayBeUnfitForJsonb,
   ruleOf,
 } from './total.ts'
 import { Untraceable } from './untraceable.ts'
@@ -309,7 +310,7 @@ export class Expressions {
     this.condition(body.agg_filter, level)
     this.window(body.over, level)
     const flows = [...args, ...order]
-    const rule = ruleOf(name, this.#catalog)
+    const rule = ruleOf(name, args.length, this.#catalog)
     const sources = unionOf(flows)
     if (sources.size === 0 && (!rule || args.length === 0)) return unquiet
     const makes = rule?.makes ?? 'all'
@@ -318,7 +319,6 @@ export class Expressions {
     const what = `function "${name.join('.')}"`
     const isTotal =
       rule !== undefined &&
-      args.length <= (rule.most ?? args.length) &&
       !body.func_variadic &&
       !body.agg_within_group &&
       args.every(({ sources }, index) => sources.size === 0 || rule.at(index)) &&
@@ -326,7 +326,12 @@ export class Expressions {
       (rule.of === 'any' || args.every((each) => isScalar(each, this.#catalog)))
     if (!isTotal) return this.#failing(result, what)
     const grown = this.#grown(result, what)
-    return rule.mayFail ? { ...grown, isQuiet: false } : grown
+    if (!rule.failsBy) return grown
+    const unfit = [...sources].filter((source) => mayBeUnfitForJsonb(source, this.#catalog))
+    // Of a key that is a constant it fails whatever the values are.
+    if (name.at(-1)?.includes('jsonb') && unfit.length > 0)
+      this.#around.use({ kind: 'failure', sources: new Set(unfit), what })
+    return { ...grown, isQuiet: false }
   }
 
   #subquery(body: Node, level: Level | undefined): Flow {

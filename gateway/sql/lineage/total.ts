@@ -5,8 +5,8 @@
  *
  * @module
  */
-import type { Catalog } from '../catalog.ts'
-import type { Flow } from './flow.ts'
+import type { Catalog, CatalogFunction } from '../catalog.ts'
+import type { Flow, Source } from './flow.ts'
 
 interface Rule {
   /** Which arguments a masked value may be; the others can make the function fail. */
@@ -15,22 +15,29 @@ interface Rule {
   readonly of: 'scalar' | 'any'
   /** The result is as large as all arguments together, twice that (what is quoted again doubles), or as one. */
   readonly makes: 'all' | 'twice' | 'one'
-  /** The most arguments; with more it is another function. */
-  readonly most?: number
   /** What comes out is a row, JSON or an array. */
   readonly isComposite?: boolean
-  /** Other arguments than masked ones may make it fail: what decides whether it is worked out would show. */
-  readonly mayFail?: boolean
+  /** It is not listed as total: other arguments than masked ones (keys), or JSON that is kept as text, make it fail. */
+  readonly failsBy?: 'keys' | 'json'
 }
 
 /** Longer constants and more copies than these let an agent find out where the limit of a value's size is. */
 export const maxBulk = 1_000
 
-/** The rule for a function that PostgreSQL brings along and nobody overloads. */
-export function ruleOf(name: readonly string[], catalog: Catalog): Rule | undefined {
+/**
+ * The rule for a function that PostgreSQL brings along and nobody overloads, if all that a call with so many arguments
+ * may mean are listed as total.
+ */
+export function ruleOf(name: readonly string[], count: number, catalog: Catalog): Rule | undefined {
   const last = name.at(-1) ?? ''
-  const rule = rules.get(last)
-  return rule && catalog.functions(last).every(({ isBuiltin }) => isBuiltin) ? rule : undefined
+  const all = catalog.functions(last)
+  if (all.length === 0 || !all.every(({ isBuiltin }) => isBuiltin)) return undefined
+  const meant = all.filter((each) => each.arguments.least <= count && count <= each.arguments.most)
+  const rule = rules.get(last) ?? other
+  const isReached = (each: CatalogFunction) => rule.of === 'any' || each.types.every(isTakenAsScalar)
+  const reached = meant.filter(isReached)
+  const isTotal = reached.length > 0 && reached.every((each) => each.class === 'total')
+  return isTotal || rule.failsBy ? rule : undefined
 }
 
 export function isTotalComparison(name: readonly string[], catalog: Catalog): boolean {
@@ -51,6 +58,14 @@ export function isScalar(flow: Flow, catalog: Catalog): boolean {
 export function isScalarType(oid: number, catalog: Catalog): boolean {
   return scalarTypes.has(oid) || catalog.types('citext').some((type) => type.oid === oid)
 }
+
+/** What a value of such a type may be as an argument: itself, or anything. */
+function isTakenAsScalar(oid: number): boolean {
+  return scalarTypes.has(oid) || anyTypes.has(oid)
+}
+
+/** "any", anyelement, anynonarray, anycompatible, anycompatiblenonarray */
+const anyTypes = new Set([2276, 2283, 2776, 5077, 5079])
 
 /** Binary-coercible into each other: a cast changes nothing. */
 export function isPlainText(oid: number): boolean {
@@ -79,40 +94,43 @@ const first = (index: number) => index === 0
 const all = () => true
 const odd = (index: number) => index % 2 === 1
 
+/** For those that are listed as total, and have no rule of their own. */
+const other: Rule = { at: all, of: 'scalar', makes: 'all', isComposite: true }
+
 /**
- * Not here for a reason: `substring(text, pattern)` and LIKE fail by what they meet, sums overflow, and what
- * `array_agg`, `string_agg`, `repeat`, `replace` and `quote_literal` make grows. Functions are strict: what fails by
- * a constant (`substr(x, 1, -1)`, `split_part(x, 'a', 0)`, `nth_value(x, 0)`) fails only where x is not NULL, and
- * tells whether it is.
+ * How what total functions make of masked values grows, and what is not listed as total and yet may take some of them.
+ *
+ * Functions are strict: what fails by a constant (`substr(x, 1, -1)`, `split_part(x, 'a', 0)`, `nth_value(x, 0)`) fails
+ * only where x is not NULL, and tells whether it is. So those are not listed as total.
  */
 const rules: ReadonlyMap<string, Rule> = new Map([
   ...[
-    'upper',
-    'lower',
-    'length',
-    'char_length',
-    'character_length',
-    'octet_length',
-    'bit_length',
-    'md5',
-    'reverse',
-  ].map((name): [string, Rule] => [name, { at: first, of: 'scalar', makes: 'one', most: 1 }]),
-  ...['btrim', 'ltrim', 'rtrim', 'left', 'right', 'starts_with', 'strpos'].map((name): [string, Rule] => [
-    name,
-    { at: first, of: 'scalar', makes: 'one', most: 2 },
-  ]),
-  ...['sha224', 'sha256', 'sha384', 'sha512', 'hashtext', 'initcap', 'min', 'max', 'any_value'].map(
-    (name): [string, Rule] => [name, { at: first, of: 'scalar', makes: 'one', most: 1 }],
+    ...['upper', 'lower', 'initcap', 'reverse', 'length', 'char_length', 'character_length', 'octet_length'],
+    ...['bit_length', 'md5', 'sha224', 'sha256', 'sha384', 'sha512', 'hashtext', 'min', 'max', 'any_value'],
+    ...['btrim', 'ltrim', 'rtrim', 'left', 'right', 'starts_with', 'strpos'],
+  ].map((name): [string, Rule] => [name, { at: first, of: 'scalar', makes: 'one' }]),
+  ...['abs', 'sign', 'floor', 'isfinite', 'to_hex', 'host', 'family', 'masklen', 'bit_count'].map(
+    (name): [string, Rule] => [name, { at: first, of: 'scalar', makes: 'one' }],
   ),
   ...['count', 'bool_and', 'bool_or', 'every', 'first_value', 'last_value', 'lag', 'lead'].map(
     (name): [string, Rule] => [name, { at: first, of: 'any', makes: 'one', isComposite: true }],
   ),
   ...['concat', 'concat_ws'].map((name): [string, Rule] => [name, { at: all, of: 'any', makes: 'all' }]),
-  ...['to_json', 'to_jsonb', 'row_to_json', 'json_build_array', 'jsonb_build_array'].map(
-    (name): [string, Rule] => [name, { at: all, of: 'any', makes: 'twice', isComposite: true }],
-  ),
+  ...['to_json', 'row_to_json', 'json_build_array'].map((name): [string, Rule] => [
+    name,
+    { at: all, of: 'any', makes: 'twice', isComposite: true },
+  ]),
+  ...['to_jsonb', 'jsonb_build_array'].map((name): [string, Rule] => [
+    name,
+    { at: all, of: 'any', makes: 'twice', isComposite: true, failsBy: 'json' },
+  ]),
   ...['json_build_object', 'jsonb_build_object'].map((name): [string, Rule] => [
     name,
-    { at: odd, of: 'any', makes: 'twice', isComposite: true, mayFail: true },
+    { at: odd, of: 'any', makes: 'twice', isComposite: true, failsBy: 'keys' },
   ]),
 ])
+
+/** What makes jsonb of values fails by none of these. */
+export function mayBeUnfitForJsonb({ column }: Source, catalog: Catalog): boolean {
+  return column.type !== jsonbOid && !isScalarType(column.type, catalog)
+}
