@@ -62,6 +62,8 @@ export class Conducted {
   /** How many of {@link changes} the target has made. */
   confirmed = 0
   isSent = false
+  /** It spoke before it was sent: it waits for people, who may take their time. */
+  isHeld = false
   /** The target has answered all of it. */
   isAnswered = false
   /** The target answered with an error. */

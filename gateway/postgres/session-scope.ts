@@ -106,6 +106,15 @@ export class SessionScope {
     return seen
   }
 
+  /**
+   * A statement that had to wait, as it would be understood now: views and tables may have been replaced meanwhile.
+   * @throws Error when the catalog cannot be read
+   */
+  async understandAnew(prepared: Prepared, segment: number): Promise<Prepared> {
+    const catalog = await this.#analysis.catalog.refresh('time')
+    return catalog === prepared.catalog ? prepared : this.#look(prepared, catalog, segment)
+  }
+
   /** Waits for a statement under way that may change what others mean, or what names stand for. */
   async passBarrier(settled: () => Promise<void>): Promise<void> {
     if (!this.#isBarrierUp) return

@@ -503,11 +503,15 @@ export class PostgresSession {
     try {
       return await this.#scope.understand(what, this.#segment, () => this.#settled())
     } catch (cause) {
-      const message = `Cannot understand statement: the catalog of target "${this.#session.target.name}" cannot be read`
-      this.#services.log.error({ err: cause, session: this.#session.id }, message)
-      this.#refuse(protocol, errorOf(new Denied('unavailable', message)))
+      this.#refuse(protocol, errorOf(this.#unreadableCatalog(cause)))
       return undefined
     }
+  }
+
+  #unreadableCatalog(cause: unknown): Denied {
+    const message = `Cannot understand statement: the catalog of target "${this.#session.target.name}" cannot be read`
+    this.#services.log.error({ err: cause, session: this.#session.id }, message)
+    return new Denied('unavailable', message)
   }
 
   /** Decides a Parse or Bind by itself, when no Execute came to decide it with. */
@@ -566,6 +570,7 @@ export class PostgresSession {
     const limit = measures.limit(permit.limit)
     const isCall = exchange.steps[0] === 'call'
     const hiddenDescribe = permit.masks.length > 0 ? portal : undefined
+    if (exchange.isHeld) await this.#confirmMeaning(exchange)
     exchange.isSent = true
     const { outbox } = this.#upstream
     if (action === 'execute') {
@@ -603,6 +608,25 @@ export class PostgresSession {
     // What only prepares has no result, but an end like everything.
     if ((action !== 'execute' || isCall) && !exchange.isFailed)
       yield { kind: 'end', summary: isCall ? 'FUNCTION CALL' : action.toUpperCase(), bytes: nothing }
+  }
+
+  /** @throws Denied when a statement that waited for people is no longer what they were asked about */
+  async #confirmMeaning({ operation, segment, abort }: Conducted): Promise<void> {
+    const { prepared, action, parameters } = operation
+    const known = await this.#scope.understandAnew(prepared, segment).catch((cause) => {
+      throw this.#unreadableCatalog(cause)
+    })
+    abort.signal.throwIfAborted()
+    if (known === prepared) return
+    const anew = this.#operation(action, known, parameters)
+    const isSame =
+      JSON.stringify(anew.facts) === JSON.stringify(operation.facts) &&
+      (await anew.fingerprint()) === (await operation.fingerprint())
+    if (!isSame) {
+      throw new Denied('forbidden', 'Cannot run operation: what it names was changed while it waited', {
+        hint: 'Send it again: what it does now is decided anew.',
+      })
+    }
   }
 
   /** Has the target end a statement that takes longer than policy allows; one that does not listen ends the session. */
@@ -903,8 +927,11 @@ export class PostgresSession {
         }
         const slow = this.#outbox.push(encode(part))
         if (slow) await slow
-        // A held operation speaks before it waits.
-        if (!exchange.isSent) await this.#outbox.flush()
+        if (!exchange.isSent) {
+          // A held operation speaks before it waits.
+          exchange.isHeld = true
+          await this.#outbox.flush()
+        }
       }
     } catch (error) {
       this.#deny(exchange, error)
@@ -1174,7 +1201,9 @@ export class PostgresSession {
     const denied = new Denied('token_expired', 'Cannot continue session: the token has expired')
     // Nobody's consent makes up for a token that has run out meanwhile.
     if (left <= 0) this.release(denied)
-    if (left > 0 || !this.isIdle) {
+    // What the agent streams in has no end but its own.
+    const isStreaming = this.#copyIn !== undefined && !this.#copyIn.isAnswered
+    if (left > 0 || (!this.isIdle && !isStreaming)) {
       const wait = Math.min(Math.max(left, expiryRetryMilliseconds), longestTimerMilliseconds)
       this.#expiry = setTimeout(() => this.#expire(), wait)
       return

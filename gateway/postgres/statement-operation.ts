@@ -81,14 +81,18 @@ export class StatementOperation implements SqlOperation {
     // The same text means something else under another DateStyle or TimeZone.
     const settings = [...this.#settings].filter(([name]) => !meaninglessSettings.has(name)).sort()
     const hash = createHash('sha256')
-    const { types, statement, role } = this.prepared
-    // EXECUTE means what was prepared under the name, and every name what the search path makes of it.
+    const { types, statement, role, catalog } = this.prepared
+    // EXECUTE means what was prepared under the name, every name what the search path makes of it, a view its query.
     const runs = statement.runs.map(({ text }) => text)
-    const named = [this.facts.relations, this.facts.functions].map((all) =>
-      all.map(({ schema, name }) => [schema, name]),
+    const { relations, reached, functions } = this.facts
+    const named = [relations, reached, functions].map((all) => all.map(({ schema, name }) => [schema, name]))
+    const views = [...relations, ...reached].map(
+      ({ schema, name }) => catalog.relation(schema, name)?.definition,
     )
     hash.update(JSON.stringify([issuer, subject, actors, target.name, this.text, runs, types, settings]))
-    hash.update(JSON.stringify([named, role]))
+    // What is in a temporary table is known in its session only.
+    const isOwn = relations.some(({ schema }) => schema.startsWith('pg_temp'))
+    hash.update(JSON.stringify([named, views, role, isOwn && this.#session.id]))
     for (const { format, value } of this.parameters) {
       hash.update(`\0${format} ${value?.length ?? 'null'}\0`)
       if (value) hash.update(value)

@@ -212,6 +212,27 @@ test('a statement that runs when the token expires may end; then the session doe
   expect(errorFields(error.body).C).toBe('28000')
 })
 
+test('what an agent streams in ends with its token, and nothing of it stays', async () => {
+  const client = await connect(await start({ expiresAt: Date.now() + 3_000 }))
+  client.send(query('CREATE TABLE streamed (id int)'))
+  await client.receiveUntilReady()
+
+  client.send(query('COPY streamed FROM STDIN'))
+  await client.receiveUntil('G')
+  client.send(serialize.copyData(Buffer.from('1\n')))
+  const [error] = await client.receiveUntil('E')
+
+  expect(errorFields(error!.body)).toMatchObject({
+    S: 'FATAL',
+    C: '28000',
+    M: 'Cannot continue session: the token has expired',
+  })
+  const other = await connect(await start())
+  other.send(query('SELECT count(*) FROM streamed'))
+  const [, row] = await other.receiveUntilReady()
+  expect(new TextDecoder().decode(row!.body.subarray(6))).toBe('0')
+})
+
 test('a gateway that stops lets a running statement end, tells held and idle agents, and closes every session', async () => {
   const gate = holding('slow')
   const door = await start({ plugins: [gate.plugin] })

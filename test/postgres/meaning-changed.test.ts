@@ -1,0 +1,111 @@
+/** What a statement means changes between the moment it was decided and the moment it runs. */
+import pg from 'pg'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { approvals } from '../../gateway/approvals/approvals.ts'
+import type { Decision } from '../../gateway/decision.ts'
+import { memoryStore } from '../../gateway/stores/memory-store.ts'
+import { approve } from '../../plugins/approve.ts'
+import { silentLog } from '../support/silent-log.ts'
+import { type PostgresServer, startPostgres } from '../support/start-postgres.ts'
+import { allow, startDoor, type TestDoor } from './start-door.ts'
+
+const review: Decision = {
+  effect: 'review',
+  reasons: ['a look'],
+  masks: [],
+  review: { approvers: ['dba'], quorum: 1, timeout: 60 },
+}
+
+let server: PostgresServer
+let owner: pg.Client
+const decided = approvals({ store: memoryStore(), now: Date.now, log: silentLog })
+let door: TestDoor
+
+beforeAll(async () => {
+  server = await startPostgres({ version: 18 })
+  owner = new pg.Client(server.url)
+  await owner.connect()
+  await owner.query(`
+    CREATE TABLE carts (id int); INSERT INTO carts VALUES (1);
+    CREATE TABLE orders (id int); INSERT INTO orders VALUES (1);
+    CREATE VIEW old_carts AS SELECT id FROM carts;`)
+  door = await startDoor(server, {
+    decide: ({ operation }) => (operation.text.startsWith('DELETE') ? review : allow),
+    plugins: [approve({ approvals: decided, baseUrl: '', log: silentLog })],
+  })
+})
+
+afterAll(async () => {
+  await door.close()
+  await owner.end()
+  await server.stop()
+})
+
+test('a held statement does not run when its view was replaced while it waited', async () => {
+  const changing = await agent()
+  const held = await agent()
+
+  const answer = await hold(held, 'DELETE FROM old_carts WHERE id = 1')
+  await changing.query('CREATE OR REPLACE VIEW old_carts AS SELECT id FROM orders')
+  await approvePending()
+
+  expect(await answer.ended).toBe('42501 Cannot run operation: what it names was changed while it waited')
+  expect((await owner.query('SELECT * FROM orders')).rowCount).toBe(1)
+  await Promise.all([changing.end(), held.end()])
+})
+
+test('a held statement runs when something else was changed while it waited', async () => {
+  const changing = await agent()
+  const held = await agent()
+
+  const answer = await hold(held, 'DELETE FROM carts WHERE id = 1')
+  await changing.query('CREATE TABLE unrelated (id int)')
+  await approvePending()
+
+  expect(await answer.ended).toBe('DELETE 1')
+  await Promise.all([changing.end(), held.end()])
+})
+
+test('what was approved for one query of a view, or one temporary table, is not for another', async () => {
+  const [one, two] = [await agent(), await agent()]
+  const fingerprints = async (client: pg.Client, text: string) => {
+    await client.query(text)
+    return await door.asked.at(-1)?.fingerprint()
+  }
+  await one.query('CREATE VIEW seen AS SELECT id FROM carts')
+
+  const first = await fingerprints(one, 'SELECT id FROM seen')
+  const again = await fingerprints(two, 'SELECT id FROM seen')
+  await one.query('CREATE OR REPLACE VIEW seen AS SELECT id FROM orders')
+  const replaced = await fingerprints(one, 'SELECT id FROM seen')
+  for (const client of [one, two]) await client.query('CREATE TEMP TABLE ids (id int)')
+  const temporary = [one, two].map((client) => fingerprints(client, 'SELECT id FROM ids'))
+
+  expect(again).toBe(first)
+  expect(replaced).not.toBe(first)
+  expect(new Set(await Promise.all(temporary)).size).toBe(2)
+  await Promise.all([one.end(), two.end()])
+})
+
+async function agent(): Promise<pg.Client> {
+  const { host, port } = door
+  const client = new pg.Client({ host, port, user: 'agent', database: 'shop', password: 'a token' })
+  await client.connect()
+  return client
+}
+
+/** Resolves once the statement waits for people; `ended` is what became of it. */
+async function hold(client: pg.Client, text: string): Promise<{ readonly ended: Promise<string> }> {
+  const noticed = new Promise((resolve) => client.on('notice', resolve))
+  const ended = client.query(text).then(
+    ({ command, rowCount }) => `${command} ${rowCount}`,
+    ({ code, message }: pg.DatabaseError) => `${code} ${message}`,
+  )
+  await noticed
+  return { ended }
+}
+
+async function approvePending(): Promise<void> {
+  const [pending] = await decided.list({ pending: true })
+  await decided.vote(pending?.id ?? '', { subject: 'dana', issuer: 'people', groups: ['dba'] }, 'approve')
+}
