@@ -99,6 +99,12 @@ export const denials = {
     title: 'Target unreachable',
     hint: 'Try again later; operators find the cause in the log.',
   },
+  setting_refused: {
+    sqlstate: '22023',
+    status: 400,
+    title: 'The target does not take a setting',
+    hint: 'Leave the setting out, or ask for another value.',
+  },
   target_lost: {
     sqlstate: '08006',
     status: 502,
@@ -132,7 +138,7 @@ export class Denied extends Error {
   readonly code: DenialCode
   /** What to do next; the catalogue's hint when the caller knows nothing better. */
   readonly hint: string
-  /** Address of an approval, seconds to wait: facts for the agent that fit no sentence. */
+  /** Address of an approval, seconds to wait, the target's own SQLSTATE: facts for the agent that fit no sentence. */
   readonly facts: Readonly<Record<string, string | number>>
 
   constructor(
@@ -145,6 +151,11 @@ export class Denied extends Error {
     this.hint = options.hint ?? denials[code].hint
     this.facts = options.facts ?? {}
   }
+}
+
+/** What PostgreSQL's agents are told: the target's own code where there is one. */
+export function sqlstateOf({ code, facts }: Denied): string {
+  return typeof facts.sqlstate === 'string' ? facts.sqlstate : denials[code].sqlstate
 }
 
 /** Whatever was thrown, as a refusal that is safe to show: only a `Denied` speaks to the agent. */

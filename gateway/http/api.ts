@@ -82,7 +82,7 @@ async function comment(request: Request): Promise<string | undefined> {
   const bytes = await new RequestBody(request.body ?? undefined).buffer(apiBodyLimit)
   if (bytes.byteLength === 0) return undefined
   const body = parseJsonBody(bytes)
-  if (typeof body === 'object' && body !== null) {
+  if (typeof body === 'object' && body !== null && !Array.isArray(body)) {
     const { comment, ...rest } = body as { comment?: unknown }
     const isComment = comment === undefined || typeof comment === 'string'
     if (isComment && Object.keys(rest).length === 0) return comment

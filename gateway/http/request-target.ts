@@ -88,7 +88,8 @@ function parsePath(raw: string): string[] {
     // Servlet containers drop what follows a semicolon before they resolve dots: `..;x` is `..` to them.
     const name = text.replace(/;.*$/s, '')
     if (name === '') throw refused('its path holds an empty segment')
-    if (name === '.' || name === '..') throw refused('its path holds a "." or ".." segment')
+    // Some trim a segment first, and Windows takes more dots for two.
+    if (/^\.[.\s]*$/.test(name.trim())) throw refused('its path holds a "." or ".." segment')
     return text
   })
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { concat } from '../concat.ts'
-import { Denied, denials } from '../errors.ts'
+import { Denied, sqlstateOf } from '../errors.ts'
 import { isLoopback } from '../loopback.ts'
 import type { ServerTls, Socket } from '../network.ts'
 import { errorResponse, negotiateProtocolVersion } from './backend.ts'
@@ -80,12 +80,13 @@ export class Arrival {
   }
 
   /** Tells the agent why it is not let in, where it can be told, and closes the connection. */
-  refuse({ code, message, hint }: Denied): void {
+  refuse(denied: Denied): void {
     if (this.#isMute) {
       this.#socket.destroy()
       return
     }
-    void this.#socket.write(errorResponse({ severity: 'FATAL', code: denials[code].sqlstate, message, hint }))
+    const { message, hint } = denied
+    void this.#socket.write(errorResponse({ severity: 'FATAL', code: sqlstateOf(denied), message, hint }))
     this.#socket.end()
   }
 

@@ -10,10 +10,13 @@ import type { Upstream } from './upstream.ts'
 export class LoginRefused extends Error {
   override readonly name = 'LoginRefused'
   readonly sqlstate: string
+  /** The target's own message. */
+  readonly said: string
 
-  constructor(sqlstate: string, message: string) {
-    super(`Cannot log in at target: ${sqlstate} ${message}`)
+  constructor(sqlstate: string, said: string) {
+    super(`Cannot log in at target: ${sqlstate} ${said}`)
     this.sqlstate = sqlstate
+    this.said = said
   }
 }
 

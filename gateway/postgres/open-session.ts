@@ -7,6 +7,7 @@ import type { Notice } from '../operation.ts'
 import type { EstablishedSession, Plugin } from '../plugin.ts'
 import { ConnectOperation } from './connect-operation.ts'
 import { connectUpstream } from './connect-upstream.ts'
+import { LoginRefused } from './log-in.ts'
 import type { PostgresTarget } from './postgres-target.ts'
 import { ask } from './session-attributes.ts'
 import { MeasuresInForce } from './session-measures.ts'
@@ -68,7 +69,9 @@ async function connect(asked: StartupSettings, permit: Permit, opening: Opening)
   if (timeout !== undefined) settings.set(timeoutName, timeout)
   if (asked.application !== undefined) settings.set('application_name', asked.application)
   settings.set('client_encoding', 'UTF8')
-  const upstream = await connectUpstream(network, target, settings, signal)
+  const upstream = await connectUpstream(network, target, settings, signal).catch((error: unknown) => {
+    throw settingRefused(error, asked) ?? error
+  })
   const giveUp = (): void => upstream.destroy()
   signal.addEventListener('abort', giveUp)
   try {
@@ -91,6 +94,20 @@ async function connect(asked: StartupSettings, permit: Permit, opening: Opening)
     signal.removeEventListener('abort', giveUp)
   }
 }
+
+/** A setting of the agent's own that the target does not take: it hears what the target says of it. */
+function settingRefused(error: unknown, { settings }: StartupSettings): Denied | undefined {
+  const causes = error instanceof Denied && error.cause instanceof AggregateError ? error.cause.errors : []
+  const refused = causes.find((cause) => cause instanceof LoginRefused)
+  if (!refused || !aboutSettings.has(refused.sqlstate)) return undefined
+  const { sqlstate, said } = refused
+  const isOwn = [...settings.keys()].some((name) => said.toLowerCase().includes(`"${name}"`))
+  if (!isOwn) return undefined
+  return new Denied('setting_refused', said, { cause: error, facts: { sqlstate } })
+}
+
+/** undefined_object, invalid_parameter_value, insufficient_privilege, cant_change_runtime_param (appendix A). */
+const aboutSettings: ReadonlySet<string> = new Set(['42704', '22023', '42501', '55P02'])
 
 const timeoutName = 'statement_timeout'
 

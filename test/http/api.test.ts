@@ -88,7 +88,7 @@ describe('approvals', () => {
     })
   })
 
-  test.each(['"yes"', '{"comment":1}', '{"comment":"a","comment":"b"}', '{"other":1}', '{'])(
+  test.each(['"yes"', '{"comment":1}', '{"comment":"a","comment":"b"}', '{"other":1}', '[]', '{'])(
     'take no vote with the body %s',
     async (body) => {
       const { as, gateway } = await startReviewing()

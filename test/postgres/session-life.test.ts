@@ -454,6 +454,22 @@ test('harmless parameters of the startup reach the target', async () => {
   expect(values).toEqual(['tester', 'Asia/Tokyo'])
 })
 
+test.each([
+  [{ unheard: 'x' }, '42704 unrecognized configuration parameter "unheard"'],
+  [{ DateStyle: 'yesterday' }, '22023 invalid value for parameter "DateStyle": "yesterday"'],
+  [
+    { options: '-c statement_timeout=-5' },
+    '22023 -5 ms is outside the valid range for parameter "statement_timeout"',
+  ],
+] as const)(
+  'a setting that the target does not take is refused in the words of the target: %j',
+  async (parameters, words) => {
+    const door = await start()
+
+    await expect(door.connect({ parameters })).rejects.toThrow(words)
+  },
+)
+
 test('encryption is offered as configured, and none behind GSSENCRequest', async () => {
   const door = await start()
 
