@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import { runCommand } from '../test/support/child.ts'
+import { childrenOf } from './children-of.ts'
 import type { Run } from './measurement.ts'
 import type { PostgresPath } from './start-paths.ts'
 
@@ -51,5 +52,7 @@ async function settledMemory(pid: number): Promise<number> {
 }
 
 async function residentMemory(pid: number): Promise<number> {
-  return Number(await runCommand('ps', ['-o', 'rss=', '-p', String(pid)]))
+  const all = [pid, ...(await childrenOf(pid))].join()
+  const sizes = (await runCommand('ps', ['-o', 'rss=', '-p', all])).trim().split('\n')
+  return sizes.reduce((sum, size) => sum + Number(size), 0)
 }

@@ -4,18 +4,20 @@ import type { PostgresPath } from './start-paths.ts'
 import { withCpu } from './with-cpu.ts'
 
 export interface PgbenchOptions {
-  readonly mode: 'prepared' | 'simple'
+  /** `connect`: a connection, one simple statement, and the end of it, again and again. */
+  readonly mode: 'prepared' | 'simple' | 'connect'
   readonly clients: number
   readonly seconds: number
 }
 
-/** `pgbench -S`: one row by its key, again and again. @returns transactions per second, without connecting */
+/** `pgbench -S`: one row by its key, again and again. @returns transactions per second, without the first connecting */
 export function pgbench({ env, pid }: PostgresPath, options: PgbenchOptions): Promise<Run> {
   return withCpu(pid, async () => {
     const output = await runCommand(
       'pgbench',
       [
-        ...['--no-vacuum', '--select-only', '--protocol', options.mode],
+        ...['--no-vacuum', '--select-only'],
+        ...(options.mode === 'connect' ? ['--connect'] : ['--protocol', options.mode]),
         ...['--client', String(options.clients), '--time', String(options.seconds)],
       ],
       { env: { ...env } },

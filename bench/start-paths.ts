@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { startIdp } from '../test/support/start-idp.ts'
 import { startRedis } from '../test/support/start-redis.ts'
 import { libpqEnvironment, startDatabase } from './start-database.ts'
@@ -6,7 +7,10 @@ import { startPgbouncer } from './start-pgbouncer.ts'
 import { startRelay } from './start-relay.ts'
 import { startSluice } from './start-sluice.ts'
 
-export const pathNames = ['direct', 'pgbouncer', 'nginx', 'relay', 'sluice-sqlite', 'sluice-redis'] as const
+export const pathNames = [
+  ...(['direct', 'pgbouncer', 'nginx', 'relay'] as const),
+  ...(['sluice-sqlite', 'sluice-redis', 'sluice-workers'] as const),
+] as const
 
 export type PathName = (typeof pathNames)[number]
 
@@ -93,9 +97,19 @@ export async function startPaths({ names, runtime, gatewayEnv }: PathOptions): P
         break
       }
       case 'sluice-sqlite':
-      case 'sluice-redis': {
+      case 'sluice-redis':
+      case 'sluice-workers': {
         const redisUrl = name === 'sluice-redis' ? keep(await startRedis()).url : undefined
-        const options = { runtime, redisUrl, idp, database, originPort: origin.port, env: gatewayEnv }
+        const workers = name === 'sluice-workers' ? availableParallelism() : undefined
+        const options = {
+          runtime,
+          redisUrl,
+          idp,
+          database,
+          originPort: origin.port,
+          env: gatewayEnv,
+          workers,
+        }
         const sluice = keep(await startSluice(options))
         addPostgres(name, sluice.postgresPort, sluice.pid, { database: 'shop', password: reporting })
         addHttp(name, `${sluice.httpUrl}/http/shop-api`, sluice.pid)

@@ -15,6 +15,8 @@ export interface SluiceOptions {
   readonly database: PostgresServer
   readonly originPort: number
   readonly env: Readonly<Record<string, string>>
+  /** Processes behind the listener; one when absent. */
+  readonly workers?: number | undefined
 }
 
 export interface Sluice {
@@ -26,7 +28,7 @@ export interface Sluice {
 
 /** The gateway as it is shipped: all five plugins, the shipped policy, and nothing tuned. */
 export async function startSluice(options: SluiceOptions): Promise<Sluice> {
-  const { runtime, redisUrl, idp, database, originPort, env } = options
+  const { runtime, redisUrl, idp, database, originPort, env, workers } = options
   const directory = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
   const [httpPort, postgresPort] = [await freePort(), await freePort()]
   const config = {
@@ -56,6 +58,7 @@ export async function startSluice(options: SluiceOptions): Promise<Sluice> {
     runtime,
     config,
     readyUrl: `${httpUrl}/readyz`,
+    ...(workers !== undefined && { flags: ['--workers', String(workers)] }),
     env: {
       ...env,
       BENCH_REDIS: redisUrl ?? '',

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { childrenOf } from './children-of.ts'
 import type { Run } from './measurement.ts'
 
 /** Work that was done, and how fast. */
@@ -23,9 +24,14 @@ export async function withCpu(pid: number | undefined, work: () => Promise<Work>
 /** Linux counts in ticks of 10 ms (proc(5), `/proc/[pid]/stat`); elsewhere it stays unknown. */
 const tickMicroseconds = 10_000
 
-/** Processor time of a process and all its threads, in user and kernel mode. */
+/** Processor time of a process, all its threads and its children, in user and kernel mode. */
 async function cpuMicroseconds(pid: number | undefined): Promise<number | undefined> {
   if (pid === undefined || process.platform !== 'linux') return undefined
+  const all = await Promise.all([pid, ...(await childrenOf(pid))].map(ofProcess))
+  return all.reduce((sum, one) => sum + one, 0)
+}
+
+async function ofProcess(pid: number): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
   // Behind the name of the program, which may hold anything, field 3 comes first.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
