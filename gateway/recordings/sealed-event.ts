@@ -66,8 +66,14 @@ export class Sealer {
     const { kind, operation, text, action, facts, parameters } = event
     let known = this.#asked.get(facts)
     if (known?.text !== text || known.action !== action) {
-      const asked = { ...event, kind: undefined, operation: undefined, parameters: undefined }
-      known = { text, action, json: members(asked) }
+      const asked = {
+        ...event,
+        kind: undefined,
+        operation: undefined,
+        facts: undefined,
+        parameters: undefined,
+      }
+      known = { text, action, json: `${members(asked)},"facts":${this.#json(facts)}` }
       this.#asked.set(facts, known)
     }
     return `"kind":"${kind}","operation":"${operation}",${known.json}${optional('parameters', parameters)}`

@@ -2,8 +2,10 @@
 import type { Mask } from '../decision.ts'
 import { Denied } from '../errors.ts'
 import type { SqlFacts } from '../facts.ts'
+import { AlikeStatement } from './alike-statement.ts'
 import type { Catalog, Relation } from './catalog.ts'
 import { type Collected, collect, type NamedQuery } from './collect.ts'
+import { comparedIntegers, differInCompared, type Numbered, numbered } from './compared-integers.ts'
 import { factsOf, unparsedFacts } from './facts-of.ts'
 import { changesNothing, isHarmless } from './harmless.ts'
 import { baseColumns } from './lineage/base-columns.ts'
@@ -14,6 +16,7 @@ import { nameChangesOf } from './name-changes.ts'
 import { changed, initialNames, type NameChange, schemasIn, searchPathOf } from './name-state.ts'
 import type { Node } from './node.ts'
 import { maxTextLength, type Parser } from './parser.ts'
+import { Remembered } from './remembered.ts'
 import type { Scope } from './scope.ts'
 import { nothingMasked, sqlTrace } from './sql-trace.ts'
 import type { Named, OutputLineage, ResultLineage, SqlTrace, Statement } from './statement.ts'
@@ -25,13 +28,23 @@ export type Analyse = (text: string, scope: Scope) => Statement
 export const maxCachedStatements = 1_000
 export const maxCachedCharacters = 256 * 1024
 
+const cacheLimits = { entries: maxCachedStatements, characters: maxCachedCharacters }
+
 /** What one analyser knows of one catalog; gone with it. */
 interface Known {
-  readonly statements: Map<string, AnalysedStatement>
+  readonly statements: Remembered<AnalysedStatement>
+  /** By the shape of their text. */
+  readonly examples: Remembered<Example>
   readonly masked: WeakMap<readonly Mask[], MaskedColumns>
   readonly views: Map<Relation, AnalysedStatement | 'being analysed'>
   readonly lineage: CatalogLineage
-  characters: number
+}
+
+/** A statement that others may be like. */
+interface Example {
+  readonly statement: AnalysedStatement
+  readonly text: Numbered
+  readonly compared: ReadonlySet<number>
 }
 
 /**
@@ -57,18 +70,28 @@ export function analyser(options: {
     masked,
     lineage: (catalog) => knownOf(catalog).lineage,
   }
-  return analyse
+  return (text, scope) => {
+    const { statements, examples } = knownOf(scope.catalog)
+    const known = statements.get(keyOf(text, scope))
+    if (known) return known
+    const own = numbered(text)
+    if (!own) return analyse(text, scope)
+    const key = keyOf(own.shape, scope)
+    const example = examples.get(key)
+    if (example && differInCompared(own, example.text, example.compared)) {
+      return new AlikeStatement({ text, example: example.statement, analyse: () => analyse(text, scope) })
+    }
+    const statement = analyse(text, scope)
+    const compared = statement.comparedIntegers
+    if (compared.size > 0) examples.set(key, { statement, text: own, compared })
+    return statement
+  }
 
   function analyse(text: string, scope: Scope): AnalysedStatement {
     const cache = knownOf(scope.catalog)
     const key = keyOf(text, scope)
     const cached = cache.statements.get(key)
-    if (cached) {
-      // The least recently used come first.
-      cache.statements.delete(key)
-      cache.statements.set(key, cached)
-      return cached
-    }
+    if (cached) return cached
     const parsed = options.parser.parse(text)
     const found =
       parsed.kind === 'tree'
@@ -76,7 +99,7 @@ export function analyser(options: {
         : { parts: [], problem: parsed.problem }
     const inScope = (other: Scope) => analyse(text, other)
     const statement = new AnalysedStatement({ text, scope, inScope, ...found }, context)
-    if (!statement.needsSession) remember(cache, key, statement)
+    if (!statement.needsSession) cache.statements.set(key, statement)
     return statement
   }
 
@@ -102,24 +125,14 @@ export function analyser(options: {
 
   function knownOf(catalog: Catalog): Known {
     const found = known.get(catalog) ?? {
-      statements: new Map(),
+      statements: new Remembered<AnalysedStatement>(cacheLimits),
+      examples: new Remembered<Example>(cacheLimits),
       masked: new WeakMap(),
       views: new Map(),
       lineage: catalogLineage(catalog, (relation) => view(relation, catalog)?.parts),
-      characters: 0,
     }
     known.set(catalog, found)
     return found
-  }
-}
-
-function remember(cache: Known, key: string, statement: AnalysedStatement): void {
-  cache.statements.set(key, statement)
-  cache.characters += key.length
-  for (const oldest of cache.statements.keys()) {
-    if (cache.statements.size <= maxCachedStatements && cache.characters <= maxCachedCharacters) return
-    cache.statements.delete(oldest)
-    cache.characters -= oldest.length
   }
 }
 
@@ -417,6 +430,31 @@ class AnalysedStatement implements Statement {
     return trace
   }
 
+  /** The same, of a statement that touches nothing masked. */
+  untouchedTrace(masks: readonly Mask[]): SqlTrace | undefined {
+    try {
+      const trace = this.trace(masks)
+      return trace.touched ? undefined : trace
+    } catch (error) {
+      if (error instanceof Denied) return undefined
+      throw error
+    }
+  }
+
+  /** Where the integers begin that may be others without any of this being different. */
+  get comparedIntegers(): ReadonlySet<number> {
+    const [part, ...others] = this.parts
+    const isPlain =
+      part !== undefined &&
+      others.length === 0 &&
+      Object.keys(part.tree).some((kind) => plainStatements.has(kind)) &&
+      this.facts.status === 'known' &&
+      [this.isBarrier, this.needsSession, this.copyIn, this.hasUnknownName, this.mayHoldSecrets].every(
+        (is) => !is,
+      )
+    return isPlain && this.runs.length === 0 ? comparedIntegers(part.tree) : new Set()
+  }
+
   #trace(masks: readonly Mask[]): SqlTrace {
     const { catalog } = this.#made.scope
     const masked = this.#context.masked(masks, catalog)
@@ -480,6 +518,9 @@ class AnalysedStatement implements Statement {
     ].some((name) => passwordLike.test(name))
   }
 }
+
+/** Statements whose numbers may be values. */
+const plainStatements = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
 
 /** What a statement was made of. */
 interface Made {
