@@ -1,7 +1,7 @@
 import type { Mask } from '../decision.ts'
 import type { SqlFacts } from '../facts.ts'
 import type { Scope } from './scope.ts'
-import type { SqlTrace, Statement } from './statement.ts'
+import type { ResultLineage, SqlTrace, Statement } from './statement.ts'
 
 /** Makes statements from texts, as those that were analysed. */
 export interface AlikeOptions {
@@ -57,6 +57,10 @@ export class AlikeStatement implements Statement {
   under(scope: Scope): Statement {
     const { example, analyse } = this.#options
     return example.under(scope) === example ? this : analyse().under(scope)
+  }
+
+  lineage(): readonly ResultLineage[] {
+    return this.#options.analyse().lineage()
   }
 
   trace(masks: readonly Mask[]): SqlTrace {

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { parentPort } from 'node:worker_threads'
-import { openSqlite } from './open-sqlite.ts'
+import { openExisting } from './sqlite-existing.ts'
 import { moveLog, removeLog } from './sqlite-log-files.ts'
 
 /** What the thread is asked. It answers `{ moved }`: how many bytes of the log are in the database, if it worked. */
@@ -38,7 +38,7 @@ parentPort?.on('message', (request: MoveRequest) => {
 })
 
 function move({ database: path, log, end, isOver }: MoveRequest): number {
-  const database = openSqlite(path, { timeout: patienceMs })
+  const database = openExisting(path, { timeout: patienceMs })
   try {
     database.exec('PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = normal')
     const moved = log === undefined ? 0 : moveLog(database, log, end)

@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type DurableStreamStore, folderOf, StoreConflict, StoreUnavailable } from './durable-stream-store.ts'
 import { linesOf } from './logged-append.ts'
-import { openSqlite } from './open-sqlite.ts'
+import { openExisting } from './sqlite-existing.ts'
 import { SqliteLog } from './sqlite-log.ts'
 import { recoverLogs } from './sqlite-log-files.ts'
 import { findStream, keysOfStream, schema } from './sqlite-schema.ts'
@@ -84,7 +84,7 @@ class SqliteStore implements DurableStreamStore {
   constructor({ path, synchronous = 'normal' }: SqliteStoreOptions) {
     try {
       createPrivately(path)
-      this.#database = openSqlite(path, { timeout: patienceMs })
+      this.#database = openExisting(path, { timeout: patienceMs })
       this.#database.exec(`
         PRAGMA journal_mode = WAL;
         PRAGMA synchronous = ${synchronous};

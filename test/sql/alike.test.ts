@@ -36,6 +36,7 @@ function said(statement: Statement): object {
     ...{ text, facts, isReadOnly, recordedText, ownText, mayHoldSecrets, runs, isBarrier },
     ...{ copyIn, changesSearchPath, nameChanges, settings, hidesSettings, changesCatalog },
     ...{ makesTemporary, hasUnknownName, needsSession, prepares, opens, forgets },
+    lineage: statement.lineage(),
     traces: [traced(statement, masks), traced(statement, [])],
   }
 }

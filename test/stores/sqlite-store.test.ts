@@ -18,7 +18,7 @@ import {
   StoreConflict,
   StoreUnavailable,
 } from '../../gateway/stores/durable-stream-store.ts'
-import { openSqlite } from '../../gateway/stores/open-sqlite.ts'
+import { openExisting } from '../../gateway/stores/sqlite-existing.ts'
 import { sqliteStore } from '../../gateway/stores/sqlite-store.ts'
 import { runCommand, startChild } from '../support/child.ts'
 
@@ -248,7 +248,7 @@ test('whoever opens a store whose file was moved away makes no new one, which wo
 
   expect(() => sqliteStore({ path })).toThrow(StoreUnavailable)
   await store.appendExclusively('b/stream', ['the thread of its log opens it'], 0)
-  expect(() => openSqlite(path, { timeout: 0 })).toThrow()
+  expect(() => openExisting(path, { timeout: 0 })).toThrow()
   expect(existsSync(path)).toBe(false)
 
   renameSync(`${path}.elsewhere`, path)

@@ -8,7 +8,7 @@ import { pathToFileURL } from 'node:url'
  * @param timeout milliseconds to wait for others who hold a lock
  * @throws Error where there is no file
  */
-export function openSqlite(path: string, { timeout }: { readonly timeout: number }): DatabaseSync {
+export function openExisting(path: string, { timeout }: { readonly timeout: number }): DatabaseSync {
   const url = pathToFileURL(path)
   url.searchParams.set('mode', 'rw')
   return new DatabaseSync(url, { timeout })
