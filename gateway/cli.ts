@@ -1,23 +1,30 @@
 #!/usr/bin/env node
 /** The `sluice` command: for Node and Deno, with nothing of the gateway but what a command imports. @module */
+import { styleText } from 'node:util'
 import { Command } from 'commander'
 import { approvalsCommand } from './commands/approvals.ts'
 import { checkCommand } from './commands/check.ts'
+import { explainCommand } from './commands/explain.ts'
 import { inWords } from './commands/in-words.ts'
 import { schemaCommand } from './commands/schema.ts'
 import { serveCommand } from './commands/serve.ts'
 import { sessionsCommand } from './commands/sessions.ts'
-import type { Terminal } from './commands/terminal.ts'
+import { CommandError, type Terminal } from './commands/terminal.ts'
 import { tokenCommand } from './commands/token.ts'
 
 const terminal: Terminal = {
   env: process.env,
-  print: (line) => console.log(plain(line)),
+  // Colours only on a terminal, and only if NO_COLOR does not forbid them.
+  print: (line, style) =>
+    console.log(style ? styleText(style, plain(line), { stream: process.stdout }) : plain(line)),
   onInterrupt(listener) {
     process.on('SIGINT', listener)
     process.on('SIGTERM', listener)
   },
   exit: (code) => process.exit(code),
+  endWith(code) {
+    process.exitCode = code
+  },
   workers: async () => ('Deno' in globalThis ? undefined : await import('./runtime/node-workers.ts')),
   runtime: async () =>
     'Deno' in globalThis
@@ -29,6 +36,7 @@ const program = new Command('sluice')
   .description('The access gateway for autonomous agents')
   .addCommand(serveCommand(terminal))
   .addCommand(checkCommand(terminal))
+  .addCommand(explainCommand(terminal))
   .addCommand(sessionsCommand(terminal))
   .addCommand(approvalsCommand(terminal))
   .addCommand(tokenCommand(terminal))
@@ -40,6 +48,7 @@ const program = new Command('sluice')
 Examples:
   sluice check --config sluice.yaml        try out a configuration
   sluice serve --config sluice.yaml        run the gateway
+  sluice explain -t shop -a me "SELECT 1"  what would become of it, and why
   sluice sessions list                     who did what
   sluice sessions verify --all             prove that nobody changed it
   sluice approvals list                    what waits for a human
@@ -51,7 +60,7 @@ try {
   await program.parseAsync()
 } catch (error) {
   console.error(plain(inWords(error)))
-  process.exitCode = 1
+  process.exitCode = error instanceof CommandError ? error.exitCode : 1
 }
 
 /** What agents and databases wrote must not steer the terminal of who reads it. */
