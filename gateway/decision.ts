@@ -68,15 +68,36 @@ export interface Review {
  * Hide a field on the way back. `field` is `schema.table.column` for SQL, or a path such as
  * `customers.*.email` for JSON (`*` is any member or element, a leading `**` any depth).
  */
-export interface Mask {
+export type Mask = {
   readonly kind: 'column' | 'path'
   readonly field: string
-  readonly with: 'redact' | 'null' | 'partial' | 'hash'
-  /** For `partial`: how many characters stay at the end; 4 when absent. */
-  readonly keep?: number
+  /** Of a json or jsonb column only what this path names; the whole column when absent. */
+  readonly json?: string
   /** What a statement may do with the column besides showing it masked; nothing when absent. */
   readonly uses?: readonly MaskUse[]
-}
+} & Concealment
+
+/**
+ * What is shown in place of a value.
+ *
+ * - `redact`: a fixed word for texts, nothing for others. `null`: nothing
+ * - `partial`: `keep` characters at the end, 4 when neither number is given, and `keep_start` at the start
+ * - `email`: the first character and the domain
+ * - `hash`: a keyed digest; equal values stay equal
+ * - `constant`: the same for every value
+ * - `noise`: a number moved by up to `amount`, or by up to `ratio` of itself
+ * - `truncate`: the beginning of the year, month, day or hour; or of a bucket of `step`
+ */
+export type Concealment =
+  | { readonly with: 'redact' | 'null' | 'email' | 'hash' }
+  | { readonly with: 'partial'; readonly keep?: number; readonly keep_start?: number }
+  | { readonly with: 'constant'; readonly value: string | number | boolean }
+  | { readonly with: 'noise'; readonly amount: number }
+  | { readonly with: 'noise'; readonly ratio: number }
+  | { readonly with: 'truncate'; readonly to: TimeUnit }
+  | { readonly with: 'truncate'; readonly step: number }
+
+export type TimeUnit = 'year' | 'month' | 'day' | 'hour'
 
 /**
  * `equality`: compare it with a literal or a parameter, which tells whether a guess is right. `join`: compare it

@@ -178,11 +178,11 @@ export interface MaskedOutput {
 export interface MaskPlan {
   /** The fields that will be masked, as policy named them; empty when this operation reaches none of them. */
   readonly masked: readonly string[]
-  apply(result: ResultStream, conceal: Conceal): ResultStream
+  apply(result: ResultStream, digest: Digest): ResultStream
 }
 
 /**
- * Replaces one value. Takes and returns text (`undefined` is NULL); the door decodes and encodes, and
- * turns what does not fit the column's type into NULL.
+ * HMAC-SHA-256 under the masking key, 32 bytes: all that masking has to know of the key. What `noise` is made of
+ * must not be what `hash` shows.
  */
-export type Conceal = (value: string, mask: Mask) => string | undefined
+export type Digest = (purpose: 'hash' | 'noise', value: string | Uint8Array) => Uint8Array

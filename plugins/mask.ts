@@ -1,10 +1,10 @@
 import type { Mask } from '../gateway/decision.ts'
-import { conceal } from '../gateway/masking/conceal.ts'
+import { digest } from '../gateway/masking/digest.ts'
 import type { ResultStream } from '../gateway/operation.ts'
 import type { Context, Next, Plugin } from '../gateway/plugin.ts'
 
 export interface MaskOptions {
-  /** Secret behind `hash`: whoever knows it can test guesses. The same on every replica. */
+  /** Secret behind `hash` and `noise`: whoever knows it can test guesses. The same on every replica. */
   readonly key: string
 }
 
@@ -14,7 +14,7 @@ export interface MaskOptions {
  * target, so that whatever else sees the result sees it masked.
  */
 export function mask({ key }: MaskOptions): Plugin {
-  const replace = conceal(key)
+  const keyed = digest(key)
   return {
     name: 'mask',
 
@@ -28,6 +28,6 @@ export function mask({ key }: MaskOptions): Plugin {
 
   async function* masked({ operation }: Context, masks: readonly Mask[], next: Next): ResultStream {
     const plan = operation.trace(masks)
-    yield* plan.apply(next(), replace)
+    yield* plan.apply(next(), keyed)
   }
 }

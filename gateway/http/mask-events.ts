@@ -1,7 +1,8 @@
 /** Masks the JSON that server-sent events carry (WHATWG HTML, 9.2). @module */
 import { Denied } from '../errors.ts'
-import { type ConcealText, JsonMasker } from './mask-json.ts'
-import type { Step } from './path-pattern.ts'
+import type { ConcealJson } from '../masking/conceal-json.ts'
+import { JsonMasker } from '../masking/json-masker.ts'
+import type { Step } from '../masking/path-pattern.ts'
 
 /** Events of more characters break off the stream: one has to be complete before it can pass. */
 export const eventLimit = 1024 * 1024
@@ -11,14 +12,14 @@ const endWord = '[DONE]'
 
 export class EventStreamMasker {
   readonly #paths: readonly Step[]
-  readonly #conceal: ConcealText
+  readonly #conceal: ConcealJson
   readonly #decoder = new TextDecoder('utf-8', { fatal: true })
   #rest = ''
   #fields = ''
   #data: string[] = []
   #size = 0
 
-  constructor(paths: readonly Step[], conceal: ConcealText) {
+  constructor(paths: readonly Step[], conceal: ConcealJson) {
     this.#paths = paths
     this.#conceal = conceal
   }

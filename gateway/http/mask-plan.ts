@@ -1,10 +1,11 @@
 /** How masks are applied to an HTTP response: everything that cannot be masked does not pass. @module */
 import type { Mask } from '../decision.ts'
 import { Denied } from '../errors.ts'
-import type { Conceal, HttpHead, MaskPlan, ResultStream } from '../operation.ts'
+import { type ConcealJson, concealJson } from '../masking/conceal-json.ts'
+import { JsonMasker } from '../masking/json-masker.ts'
+import { pathPatterns, type Step } from '../masking/path-pattern.ts'
+import type { HttpHead, MaskPlan, ResultStream } from '../operation.ts'
 import { EventStreamMasker } from './mask-events.ts'
-import { type ConcealText, JsonMasker } from './mask-json.ts'
-import { pathPatterns, type Step } from './path-pattern.ts'
 
 /**
  * Masks of kind `path` concern HTTP; the others are for other protocols.
@@ -15,7 +16,8 @@ export function maskPlan(masks: readonly Mask[], method: string): MaskPlan {
   const paths = pathPatterns(fields)
   return {
     masked: [...new Set(fields.map((mask) => mask.field))],
-    apply: (result, conceal) => (paths.length === 0 ? result : applied(result, method, paths, conceal)),
+    apply: (result, digest) =>
+      paths.length === 0 ? result : applied(result, method, paths, concealJson(digest)),
   }
 }
 
@@ -41,7 +43,7 @@ async function* applied(
   result: ResultStream,
   method: string,
   paths: readonly Step[],
-  conceal: Conceal,
+  conceal: ConcealJson,
 ): ResultStream {
   let masker: JsonMasker | EventStreamMasker | undefined
   for await (const part of result) {
@@ -72,7 +74,7 @@ function maskerFor(
   { status, headers }: HttpHead,
   method: string,
   paths: readonly Step[],
-  conceal: ConcealText,
+  conceal: ConcealJson,
 ): JsonMasker | EventStreamMasker | undefined {
   if (method === 'HEAD' || status === 204 || status === 304) return undefined
   if (headers.get('content-length') === '0') return undefined

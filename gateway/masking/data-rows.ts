@@ -1,10 +1,11 @@
 /** Masks the result of a SQL statement, as its trace says. @module */
-import type { Mask } from '../decision.ts'
 import { Denied } from '../errors.ts'
-import type { Column, Conceal, Failure, Notice, ResultStream } from '../operation.ts'
-import type { SqlTrace } from '../sql/statement.ts'
-import { redacted } from './conceal.ts'
+import type { Column, Digest, Failure, Notice, ResultStream } from '../operation.ts'
+import type { ColumnMask, SqlTrace } from '../sql/statement.ts'
+import { bytesOf } from '../sql/values/codec.ts'
+import { concealText, redacted } from './conceal-text.ts'
 import { reducedMessage, reducedText } from './reduced-message.ts'
+import { isText, replacement } from './replacement.ts'
 import { type MaskedCell, RowMasker } from './row-masker.ts'
 
 /**
@@ -13,11 +14,11 @@ import { type MaskedCell, RowMasker } from './row-masker.ts'
  *
  * @throws Denied `unmaskable` when the result is not what the trace expects
  */
-export function maskRows(result: ResultStream, trace: SqlTrace, conceal: Conceal): ResultStream {
-  return trace.isActive ? masked(result, trace, conceal) : result
+export function maskRows(result: ResultStream, trace: SqlTrace, digest: Digest): ResultStream {
+  return trace.isActive ? masked(result, trace, digest) : result
 }
 
-async function* masked(result: ResultStream, trace: SqlTrace, conceal: Conceal): ResultStream {
+async function* masked(result: ResultStream, trace: SqlTrace, digest: Digest): ResultStream {
   let isDescribed = false
   /** The k-th result is that of the k-th statement. */
   let statement = 0
@@ -26,7 +27,7 @@ async function* masked(result: ResultStream, trace: SqlTrace, conceal: Conceal):
     switch (part.kind) {
       case 'head': {
         if (part.protocol !== 'sql') throw new Error('Cannot mask result: its head is not of SQL')
-        const cells = maskedCells(part.columns, trace, statement, conceal)
+        const cells = maskedCells(part.columns, trace, statement, digest)
         masker = cells.length > 0 ? new RowMasker(part.columns.length, cells) : undefined
         isDescribed = true
         yield part
@@ -61,29 +62,48 @@ function maskedCells(
   columns: readonly Column[],
   trace: SqlTrace,
   statement: number,
-  conceal: Conceal,
+  digest: Digest,
 ): MaskedCell[] {
   const plan = trace.results[statement]
   if (!plan && columns.length > 0)
     throw new Denied('unmaskable', 'Cannot mask result: there are more results than statements')
   const masks = plan?.align(columns) ?? []
-  return columns.flatMap(({ typeOid }, index): MaskedCell[] => {
+  return columns.flatMap((column, index): MaskedCell[] => {
     const mask = masks[index]
-    if (!mask) return []
-    // In both formats a text is its characters; what replaces them would be no number and no date.
-    const isText = trace.textTypes.has(typeOid)
-    if (mask.kind === 'computed')
-      return [{ index, isWhole: true, replace: isText ? () => redacted : undefined }]
-    return [{ index, replace: isText ? (value) => concealed(value, mask.masks, conceal) : undefined }]
+    return mask ? [maskedCell(index, column, mask, trace, digest)] : []
   })
 }
 
-/** Each mask has its turn: what one leaves, the next may hide. */
-function concealed(value: string, masks: readonly Mask[], conceal: Conceal): string | undefined {
-  let shown: string | undefined = value
-  for (const mask of masks) shown = shown === undefined ? undefined : conceal(shown, mask)
-  return shown
+function maskedCell(
+  index: number,
+  { name, typeOid, format }: Column,
+  mask: ColumnMask,
+  { types }: SqlTrace,
+  digest: Digest,
+): MaskedCell {
+  const type = types.of(typeOid)
+  if (mask.kind === 'computed')
+    return {
+      index,
+      isWhole: true,
+      how: { kind: 'constant', bytes: isText(type) ? redactedBytes : undefined },
+    }
+  const [only, ...others] = mask.masks
+  if (only && others.length === 0 && only.json === undefined) {
+    if (only.with === 'null') return { index, how: { kind: 'constant', bytes: undefined } }
+    if (isText(type)) {
+      if (only.with === 'redact') return { index, how: { kind: 'constant', bytes: redactedBytes } }
+      if (only.with === 'partial' || only.with === 'email')
+        return { index, how: { kind: 'text', replace: (value) => concealText(value, only, digest) } }
+    }
+  }
+  const replace = replacement(mask.masks, type, format, digest)
+  // The type is not the one that the catalog had when the masks were resolved.
+  if (typeof replace === 'function') return { index, how: { kind: 'bytes', replace } }
+  throw new Denied('unmaskable', `Cannot mask output ${index + 1} "${name}": ${replace.problem}`)
 }
+
+const redactedBytes = bytesOf(redacted)
 
 function reduced(part: Notice | Failure): Notice | Failure {
   // The gateway's own notices quote nothing.

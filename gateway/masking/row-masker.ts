@@ -5,11 +5,15 @@
  * @module
  */
 import { Denied } from '../errors.ts'
+import type { Replace } from './replace.ts'
 
 /** A masked column: where it is, and what replaces one of its values; `undefined` is NULL. */
 export interface MaskedCell {
   readonly index: number
-  readonly replace: ((value: string) => string | undefined) | undefined
+  readonly how:
+    | { readonly kind: 'constant'; readonly bytes: Uint8Array | undefined }
+    | { readonly kind: 'text'; readonly replace: (value: string) => string | undefined }
+    | { readonly kind: 'bytes'; readonly replace: Replace }
   /** NULL is replaced as well: whether it is tells of what it was computed from. */
   readonly isWhole?: boolean
 }
@@ -124,9 +128,8 @@ export class RowMasker {
       const valueAt = at + lengthBytes
       at = valueAt + (length === nullLength ? 0 : length)
       if (at > end) throw new Denied('unmaskable', 'Cannot mask result: its rows are not as described')
-      const isShown = cell.replace !== undefined && (length !== nullLength || cell.isWhole)
-      const value = isShown ? cell.replace?.(cell.isWhole ? '' : decode(input, valueAt, at)) : undefined
-      this.#write(value, end - at)
+      if (length === nullLength && !cell.isWhole) this.#writeBytes(undefined, end - at)
+      else this.#replace(cell.how, input, valueAt, at, end - at)
       copied = at
       index++
     }
@@ -151,18 +154,47 @@ export class RowMasker {
   }
 
   /** @param rest bytes of the row that are still to be copied */
-  #write(value: string | undefined, rest: number): void {
+  #replace(how: MaskedCell['how'], input: Uint8Array, from: number, to: number, rest: number): void {
+    switch (how.kind) {
+      case 'constant':
+        this.#writeBytes(how.bytes, rest)
+        break
+      case 'text':
+        this.#writeText(how.replace(decode(input, from, to)), rest)
+        break
+      case 'bytes':
+        this.#writeBytes(how.replace(input.subarray(from, to)), rest)
+        break
+    }
+  }
+
+  #writeBytes(value: Uint8Array | undefined, rest: number): void {
+    this.#reserve(lengthBytes + (value?.length ?? 0) + rest)
+    this.#writeLength(value?.length ?? nullLength)
+    if (value) this.#copy(value, 0, value.length)
+  }
+
+  #writeText(value: string | undefined, rest: number): void {
+    if (value === undefined) {
+      this.#writeBytes(undefined, rest)
+      return
+    }
     // Three bytes hold any UTF-16 unit.
-    this.#reserve(lengthBytes + (value?.length ?? 0) * 3 + rest)
+    this.#reserve(lengthBytes + value.length * 3 + rest)
     const lengthAt = this.#end
-    let length = nullLength
-    if (value !== undefined) length = encode(value, this.#out, lengthAt + lengthBytes)
+    const length = encode(value, this.#out, lengthAt + lengthBytes)
+    this.#writeLength(length)
+    this.#end = lengthAt + lengthBytes + length
+  }
+
+  #writeLength(length: number): void {
     const out = this.#out
-    out[lengthAt] = length >>> 24
-    out[lengthAt + 1] = length >>> 16
-    out[lengthAt + 2] = length >>> 8
-    out[lengthAt + 3] = length
-    this.#end = lengthAt + lengthBytes + (value === undefined ? 0 : length)
+    const at = this.#end
+    out[at] = length >>> 24
+    out[at + 1] = length >>> 16
+    out[at + 2] = length >>> 8
+    out[at + 3] = length
+    this.#end = at + lengthBytes
   }
 
   #reserve(bytes: number): void {

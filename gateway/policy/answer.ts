@@ -61,31 +61,49 @@ function hasAny(rules: object | undefined): boolean {
 }
 
 function asMask(mask: z.infer<typeof maskSchema>): Mask {
-  const { with: how, keep } = mask
-  const uses = 'uses' in mask ? mask.uses : undefined
-  const field =
-    'column' in mask
-      ? { kind: 'column' as const, field: mask.column }
-      : { kind: 'path' as const, field: mask.path }
-  return { ...field, with: how, ...(keep !== undefined && { keep }), ...(uses && { uses }) }
+  if ('column' in mask) {
+    const { column, ...how } = mask
+    return { kind: 'column', field: column, ...how }
+  }
+  const { path, ...how } = mask
+  return { kind: 'path', field: path, ...how }
 }
 
 const maxQuorum = 100
 const maxTimeout = 7 * 24 * 60 * 60
 const maxKeep = 1000
+const maxConstant = 1000
+const maxDistance = 1e15
+const minDistance = 1e-9
 
-const concealment = {
-  with: z.enum(['redact', 'null', 'partial', 'hash']),
-  keep: z.int().min(0).max(maxKeep).optional(),
+const jsonPath = z.string().regex(/^(\*\*\.)?(\*|[^.*]+)(\.(\*|[^.*]+))*$/)
+const columnPlace = {
+  column: z.string().regex(/^[^.*]+\.[^.*]+\.[^.*]+$/),
+  json: jsonPath.exactOptional(),
+  uses: z.array(z.enum(['equality', 'join'])).exactOptional(),
 }
+const keep = z.int().min(0).max(maxKeep).exactOptional()
+const distance = z.number().min(minDistance).max(maxDistance)
+const constant = z.union([z.string().max(maxConstant), z.number(), z.boolean()])
+
 const maskSchema = z.union([
-  z.strictObject({
-    column: z.string().regex(/^[^.*]+\.[^.*]+\.[^.*]+$/),
-    ...concealment,
-    uses: z.array(z.enum(['equality', 'join'])).optional(),
-  }),
-  z.strictObject({ path: z.string().regex(/^(\*\*\.)?(\*|[^.*]+)(\.(\*|[^.*]+))*$/), ...concealment }),
+  maskWith({ with: z.enum(['redact', 'null', 'email', 'hash']) }),
+  maskWith({ with: z.literal('partial'), keep, keep_start: keep }),
+  maskWith({ with: z.literal('constant'), value: constant }),
+  maskWith({ with: z.literal('noise'), amount: distance }),
+  maskWith({ with: z.literal('noise'), ratio: z.number().min(minDistance).max(1) }),
+  maskWith({ with: z.literal('truncate'), to: z.enum(['year', 'month', 'day', 'hour']) }),
+  maskWith({ with: z.literal('truncate'), step: distance }),
 ])
+
+/** One kind of mask, with its own options and no others. */
+function maskWith<Shape extends z.ZodRawShape>(concealment: Shape) {
+  return z.union([
+    z.strictObject({ ...columnPlace, ...concealment }),
+    z.strictObject({ path: jsonPath, ...concealment }),
+  ])
+}
+
 const reviewSchema = z.strictObject({
   reason: z.string().min(1),
   approvers: z.array(z.string().min(1)).min(1),

@@ -4,7 +4,7 @@ import type { Mask } from '../decision.ts'
 import type { SqlFacts } from '../facts.ts'
 import { maskRows } from '../masking/data-rows.ts'
 import type {
-  Conceal,
+  Digest,
   MaskedOutput,
   MaskPlan,
   ResultStream,
@@ -106,7 +106,7 @@ export class StatementOperation implements SqlOperation {
     this.#maskedOutputs = trace.hidden.length > 0 ? trace.hidden : undefined
     return {
       masked: trace.masked,
-      apply: (result: ResultStream, conceal: Conceal) => maskRows(result, trace, conceal),
+      apply: (result: ResultStream, digest: Digest) => maskRows(result, trace, digest),
     }
   }
 }

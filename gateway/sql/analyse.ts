@@ -21,6 +21,7 @@ import type { Scope } from './scope.ts'
 import { nothingMasked, sqlTrace } from './sql-trace.ts'
 import type { Named, OutputLineage, ResultLineage, SqlTrace, Statement } from './statement.ts'
 import { type Part, tracePart } from './trace.ts'
+import { type ValueTypes, valueTypes } from './values/value-type.ts'
 
 export type Analyse = (text: string, scope: Scope) => Statement
 
@@ -38,6 +39,7 @@ interface Known {
   readonly masked: WeakMap<readonly Mask[], MaskedColumns>
   readonly views: Map<Relation, AnalysedStatement | 'being analysed'>
   readonly lineage: CatalogLineage
+  readonly types: ValueTypes
 }
 
 /** A statement that others may be like. */
@@ -69,6 +71,7 @@ export function analyser(options: {
     view,
     masked,
     lineage: (catalog) => knownOf(catalog).lineage,
+    types: (catalog) => knownOf(catalog).types,
   }
   return (text, scope) => {
     const { statements, examples } = knownOf(scope.catalog)
@@ -117,8 +120,8 @@ export function analyser(options: {
   }
 
   function masked(masks: readonly Mask[], catalog: Catalog): MaskedColumns {
-    const cache = knownOf(catalog).masked
-    const found = cache.get(masks) ?? maskedColumns(masks, catalog)
+    const { masked: cache, types } = knownOf(catalog)
+    const found = cache.get(masks) ?? maskedColumns(masks, catalog, types)
     cache.set(masks, found)
     return found
   }
@@ -130,6 +133,7 @@ export function analyser(options: {
       masked: new WeakMap(),
       views: new Map(),
       lineage: catalogLineage(catalog, (relation) => view(relation, catalog)?.parts),
+      types: valueTypes(catalog),
     }
     known.set(catalog, found)
     return found
@@ -167,6 +171,7 @@ interface AnalyserContext {
   view(relation: Relation, catalog: Catalog): AnalysedStatement | undefined
   masked(masks: readonly Mask[], catalog: Catalog): MaskedColumns
   lineage(catalog: Catalog): CatalogLineage
+  types(catalog: Catalog): ValueTypes
 }
 
 /** Analyses statement after statement: each may change what the names of the next mean. */
@@ -473,7 +478,7 @@ class AnalysedStatement implements Statement {
         lineage: (part) => this.#context.lineage(catalog).of(part),
       }),
     )
-    return sqlTrace(traces, catalog)
+    return sqlTrace(traces, this.#context.types(catalog))
   }
 
   lineage(): readonly ResultLineage[] {

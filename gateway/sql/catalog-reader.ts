@@ -252,7 +252,7 @@ const sessionQuery = `
 /** Where the queries below read from. */
 const readFrom = [
   ...['pg_class', 'pg_namespace', 'pg_attribute', 'pg_attrdef', 'pg_rewrite', 'pg_depend', 'pg_inherits'],
-  ...['pg_constraint', 'pg_index', 'pg_proc', 'pg_language', 'pg_operator', 'pg_type', 'pg_cast'],
+  ...['pg_constraint', 'pg_index', 'pg_proc', 'pg_language', 'pg_operator', 'pg_type', 'pg_enum', 'pg_cast'],
   ...['pg_trigger', 'pg_policy', 'pg_opclass', 'pg_amop', 'pg_amproc'],
 ]
 
@@ -353,8 +353,15 @@ const queries = {
     WHERE o.oid >= ${firstUserOid} AND o.oprcode <> 0`,
 
   types: `
-    SELECT t.oid, n.nspname AS schema, t.typname AS name
-    FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace`,
+    SELECT t.oid, n.nspname AS schema, t.typname AS name,
+           CASE WHEN t.typtype = 'd' THEN 'domain' WHEN t.typtype = 'e' THEN 'enum' WHEN t.typtype = 'c' THEN 'composite'
+                WHEN e.oid IS NOT NULL AND t.typdelim = ',' THEN 'array' ELSE 'base' END AS kind,
+           coalesce(e.oid, t.typbasetype) AS of,
+           CASE WHEN t.typtype = 'c' THEN (SELECT to_json(array_agg(a.atttypid::bigint ORDER BY a.attnum))
+             FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) END AS fields,
+           CASE WHEN t.typtype = 'e' THEN (SELECT to_json(array_agg(l.enumlabel::text ORDER BY l.enumsortorder))
+             FROM pg_enum l WHERE l.enumtypid = t.oid) END AS labels
+    FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_type e ON e.typarray = t.oid`,
 
   // A write goes on to partitions and heirs, and along foreign keys that cascade, and runs what those run.
   unseen: `

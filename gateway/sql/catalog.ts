@@ -32,6 +32,7 @@ export interface Catalog {
   /** Operators outside `pg_catalog`: their meaning is that of their function. */
   operators(name: string): readonly Operator[]
   types(name: string): readonly Type[]
+  typeByOid(oid: number): Type | undefined
   /** Functions of implicit casts made by users: any statement may run them without a word. */
   readonly hiddenFunctions: readonly CatalogFunction[]
 }
@@ -117,7 +118,16 @@ export interface Type {
   readonly isBuiltin: boolean
   /** What a cast to it may run: checks of a domain, functions of casts made by users. */
   readonly functions: readonly CatalogFunction[]
+  readonly shape: TypeShape
 }
+
+/** How a type is made of others, by their OIDs. */
+export type TypeShape =
+  | { readonly kind: 'base' }
+  /** `of`: what is below a domain, or what an array holds. */
+  | { readonly kind: 'domain' | 'array'; readonly of: number }
+  | { readonly kind: 'composite'; readonly fields: readonly number[] }
+  | { readonly kind: 'enum'; readonly labels: readonly string[] }
 
 /** Objects of a fresh cluster have smaller OIDs (`FirstNormalObjectId`, access/transam.h). */
 export const firstUserOid = 16_384
@@ -180,7 +190,15 @@ export interface CatalogRows {
     most: number | null
   }[]
   readonly operators: readonly { schema: string; name: string; function: number }[]
-  readonly types: readonly { oid: number; schema: string; name: string }[]
+  readonly types: readonly {
+    oid: number
+    schema: string
+    name: string
+    kind: TypeShape['kind']
+    of: number | null
+    fields: readonly number[] | null
+    labels: readonly string[] | null
+  }[]
   readonly unseen: readonly { relation: number; function: number; access: 'read' | 'write' }[]
   readonly typeFunctions: readonly { type: number; function: number }[]
   readonly implicitCasts: readonly { function: number }[]
@@ -202,13 +220,14 @@ export function catalog(generation: number, rows: CatalogRows): Catalog {
     ({ type }) => type,
     (row) => function_(row.function),
   )
-  const types = groupBy(
-    rows.types,
-    ({ name }) => name,
-    ({ oid, schema, name }): Type => {
-      return { oid, schema, name, isBuiltin: oid < firstUserOid, functions: typeFunctions.get(oid) ?? [] }
-    },
+  const typesByOid = new Map(
+    rows.types.map((row): [number, Type] => {
+      const { oid, schema, name } = row
+      const functions = typeFunctions.get(oid) ?? []
+      return [oid, { oid, schema, name, isBuiltin: oid < firstUserOid, functions, shape: shapeOf(row) }]
+    }),
   )
+  const types = Map.groupBy(typesByOid.values(), ({ name }) => name)
   const relationsByOid = new Map(relationsOf(rows, function_).map((relation) => [relation.oid, relation]))
   const usable = new Map(rows.usable.map(({ role, schemas }) => [role, new Set(schemas)]))
   const relations = Map.groupBy(relationsByOid.values(), ({ name }) => name)
@@ -229,7 +248,22 @@ export function catalog(generation: number, rows: CatalogRows): Catalog {
     functionByOid: (oid) => functionsByOid.get(oid),
     operators: (name) => operators.get(name) ?? [],
     types: (name) => types.get(name) ?? [],
+    typeByOid: (oid) => typesByOid.get(oid),
     hiddenFunctions: rows.implicitCasts.map((row) => function_(row.function)),
+  }
+}
+
+function shapeOf({ kind, of, fields, labels }: CatalogRows['types'][number]): TypeShape {
+  switch (kind) {
+    case 'base':
+      return { kind }
+    case 'domain':
+    case 'array':
+      return { kind, of: of ?? 0 }
+    case 'composite':
+      return { kind, fields: fields ?? [] }
+    case 'enum':
+      return { kind, labels: labels ?? [] }
   }
 }
 

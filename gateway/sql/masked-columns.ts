@@ -1,7 +1,10 @@
 /** Which columns of a target masks mean: the named ones, and every other that holds the same values. @module */
+import { combinedMask, hiddenMask } from '../combined-mask.ts'
 import type { Mask, MaskUse } from '../decision.ts'
 import { Denied } from '../errors.ts'
 import type { Catalog, CatalogColumn, Relation } from './catalog.ts'
+import { misfit } from './mask-fit.ts'
+import type { ValueTypes } from './values/value-type.ts'
 
 export interface MaskedColumns {
   /** How many column masks there are; none means that there is nothing to trace. */
@@ -13,6 +16,7 @@ export interface MaskedColumns {
 }
 
 export interface MaskedColumn {
+  /** One for all of it, or those of the paths in it. */
   readonly masks: readonly Mask[]
   /** What all of them allow. */
   readonly uses: ReadonlySet<MaskUse>
@@ -24,12 +28,13 @@ const none: ReadonlyMap<string, MaskedColumn> = new Map()
  * Resolves masks to columns by OID and attribute number, so that a rename changes nothing, and follows
  * them to partitions, inheritance parents and children, generated columns and foreign keys.
  *
- * @throws Denied `unmaskable` when a mask names no column of this target: somebody meant to hide something
+ * @throws Denied `unmaskable` when a mask names no column of this target, or does not fit its type: somebody meant
+ * to hide something
  */
-export function maskedColumns(masks: readonly Mask[], catalog: Catalog): MaskedColumns {
+export function maskedColumns(masks: readonly Mask[], catalog: Catalog, types: ValueTypes): MaskedColumns {
   const found = new Map<number, Map<string, MaskedColumn>>()
   const columnMasks = masks.filter(({ kind }) => kind === 'column')
-  for (const mask of columnMasks) spread(...resolve(mask, catalog), mask)
+  for (const mask of columnMasks) spread(...resolve(mask, catalog, types), mask)
 
   return {
     size: columnMasks.length,
@@ -46,15 +51,19 @@ export function maskedColumns(masks: readonly Mask[], catalog: Catalog): MaskedC
     },
   }
 
-  function spread(relation: Relation, column: CatalogColumn, mask: Mask): void {
+  function spread(relation: Relation, column: CatalogColumn, given: Mask): void {
+    // What holds the same value may hold it in another type.
+    const mask = misfit(given, types.of(column.type)) === undefined ? given : hiddenMask(given)
     const masked = found.get(relation.oid) ?? new Map<string, MaskedColumn>()
     const known = masked.get(column.name)
-    if (known && covers(known, mask)) return
-    masked.set(column.name, known ? combined(known, mask) : { masks: [mask], uses: new Set(mask.uses) })
+    const next = known ? combined(known, mask) : { masks: [mask], uses: new Set(mask.uses) }
+    if (next === known) return
+    masked.set(column.name, next)
     found.set(relation.oid, masked)
 
     for (const generated of relation.columns.values()) {
-      if (generated.sources.includes(column.number)) spread(relation, generated, mask)
+      // Of what is computed any part may be the part that is hidden.
+      if (generated.sources.includes(column.number)) spread(relation, generated, hiddenMask(mask))
     }
     for (const oid of [...relation.children, ...relation.parents]) {
       const relative = catalog.relationByOid(oid)
@@ -69,37 +78,38 @@ export function maskedColumns(masks: readonly Mask[], catalog: Catalog): MaskedC
   }
 }
 
-/** Whether another mask changes nothing: then whatever it spreads to has it as well. */
-function covers({ masks: [known], uses }: MaskedColumn, mask: Mask): boolean {
-  return known !== undefined && strictness(known) >= strictness(mask) && uses.isSubsetOf(new Set(mask.uses))
+/** `known` itself where another mask changes nothing: then whatever it spreads to has it as well. */
+function combined(known: MaskedColumn, mask: Mask): MaskedColumn {
+  const masks = combinedMasks(known.masks, mask)
+  const uses = known.uses.intersection(new Set(mask.uses))
+  return masks === known.masks && uses.size === known.uses.size ? known : { masks, uses }
 }
 
-function combined({ masks: [known], uses }: MaskedColumn, mask: Mask): MaskedColumn {
-  const stricter = known && strictness(known) >= strictness(mask) ? known : mask
-  return { masks: [stricter], uses: uses.intersection(new Set(mask.uses)) }
+/** A mask for all of a column wins over those for paths in it; paths add up. */
+function combinedMasks(known: readonly Mask[], mask: Mask): readonly Mask[] {
+  const isWhole = known.some(({ json }) => json === undefined)
+  if (isWhole && mask.json !== undefined) return known
+  if (!isWhole && mask.json === undefined) return [mask]
+  const index = known.findIndex(({ json }) => json === mask.json)
+  const same = known[index]
+  if (!same) return [...known, mask]
+  const both = combinedMask(same, mask)
+  return both === same ? known : known.with(index, both)
 }
 
-/** Of two masks for one column the one that shows less is used. */
-function strictness(mask: Mask): number {
-  switch (mask.with) {
-    case 'null':
-      return 4
-    case 'redact':
-      return 3
-    case 'hash':
-      return 2
-    case 'partial':
-      return 1 / (1 + (mask.keep ?? 4))
-  }
-}
-
-function resolve(mask: Mask, catalog: Catalog): readonly [Relation, CatalogColumn] {
+function resolve(mask: Mask, catalog: Catalog, types: ValueTypes): readonly [Relation, CatalogColumn] {
   const [schema = '', table = '', name = '', ...rest] = mask.field.split('.')
   const relation = catalog.relation(schema, table)
   const column = rest.length === 0 ? relation?.columns.get(name) : undefined
   if (!relation || !column) {
     throw new Denied('unmaskable', `Cannot apply mask "${mask.field}": the target has no such column`, {
       hint: 'Tell the policy owners: a mask must name an existing schema.table.column.',
+    })
+  }
+  const problem = misfit(mask, types.of(column.type))
+  if (problem !== undefined) {
+    throw new Denied('unmaskable', `Cannot apply mask "${mask.field}": ${problem}`, {
+      hint: 'Tell the policy owners: a mask must fit the type of its column.',
     })
   }
   return [relation, column]

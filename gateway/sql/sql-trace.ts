@@ -1,10 +1,10 @@
 import { Denied } from '../errors.ts'
 import type { Column, MaskedOutput } from '../operation.ts'
-import type { Catalog } from './catalog.ts'
 import type { Origin } from './lineage/flow.ts'
 import type { PlannedOutput } from './lineage/masked-result.ts'
 import type { ColumnMask, ResultPlan, SqlTrace } from './statement.ts'
 import type { Traced } from './trace.ts'
+import type { ValueTypes } from './values/value-type.ts'
 
 /** The trace of a statement for an agent that nothing is masked for. */
 export const nothingMasked: SqlTrace = {
@@ -13,11 +13,11 @@ export const nothingMasked: SqlTrace = {
   masked: [],
   hidden: [],
   results: [],
-  textTypes: new Set(),
+  types: { of: (oid) => ({ kind: 'other', name: String(oid) }) },
 }
 
 /** What tracing each statement of a text found, as one. */
-export function sqlTrace(parts: readonly Traced[], catalog: Catalog): SqlTrace {
+export function sqlTrace(parts: readonly Traced[], types: ValueTypes): SqlTrace {
   return {
     isActive: true,
     touched: parts.some(({ touched }) => touched),
@@ -26,7 +26,7 @@ export function sqlTrace(parts: readonly Traced[], catalog: Catalog): SqlTrace {
       parts.length === 1 ? result.hidden : result.hidden.map((each) => ({ statement: index + 1, ...each })),
     ),
     results: parts.map(({ result }) => result),
-    textTypes: textTypesOf(catalog),
+    types,
   }
 }
 
@@ -95,12 +95,4 @@ function disagreement(): Denied {
   return new Denied('unmaskable', 'Cannot mask result: its columns are not those that were expected', {
     hint: 'Send the statement again: the target may have changed.',
   })
-}
-
-/** Domains over them are described as these. Values of "char" have one byte, too few for a mask. */
-function textTypesOf(catalog: Catalog): ReadonlySet<number> {
-  const builtin = ['text', 'varchar', 'bpchar', 'name'].flatMap((name) =>
-    catalog.types(name).filter(({ isBuiltin }) => isBuiltin),
-  )
-  return new Set([...builtin, ...catalog.types('citext')].map(({ oid }) => oid))
 }

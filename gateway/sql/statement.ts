@@ -4,6 +4,7 @@ import type { SqlFacts } from '../facts.ts'
 import type { Column, MaskedOutput } from '../operation.ts'
 import type { NameChange } from './name-state.ts'
 import type { Scope } from './scope.ts'
+import type { ValueTypes } from './values/value-type.ts'
 
 /** One text, with one statement or many. The same text in the same scope is the same object. */
 export interface Statement {
@@ -96,8 +97,8 @@ export interface SqlTrace {
   readonly hidden: readonly MaskedOutput[]
   /** One for each statement of the text, in their order: the k-th result is that of the k-th statement. */
   readonly results: readonly ResultPlan[]
-  /** OIDs of types whose values are their characters, in text and in binary format. */
-  readonly textTypes: ReadonlySet<number>
+  /** What is known of the types that a result may have. */
+  readonly types: ValueTypes
 }
 
 /** What one statement shows. */

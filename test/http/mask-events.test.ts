@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { EventStreamMasker, eventLimit } from '../../gateway/http/mask-events.ts'
-import { pathPatterns } from '../../gateway/http/path-pattern.ts'
+import { pathPatterns } from '../../gateway/masking/path-pattern.ts'
 
 test('the JSON of every event is masked, its other fields stay', () => {
   expect(masked('event: added\nid: 7\nretry: 10\ndata: {"email":"a","x":1}\n\ndata:{"email":"b"}\n\n')).toBe(
@@ -34,7 +34,7 @@ test('an event that never ended is dropped, as readers do', () => {
 test.each(['data: ann@example.org\n\n', 'data: {"email":\n\n', 'data\n\n\ndata: {"a":1} {"email":"b"}\n\n'])(
   '%j does not pass',
   (text) => {
-    expect(() => masked(text)).toThrow('Cannot mask response')
+    expect(() => masked(text)).toThrow('Cannot mask')
   },
 )
 
@@ -78,7 +78,7 @@ function masked(text: string): string {
 function run(chunks: readonly Uint8Array[]): string {
   const masker = new EventStreamMasker(
     pathPatterns([{ kind: 'path', field: 'email', with: 'redact' }]),
-    () => '***',
+    () => '"***"',
   )
   const out = chunks.map((chunk) => new TextDecoder().decode(masker.push(chunk))).join('')
   masker.end()

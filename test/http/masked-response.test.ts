@@ -2,6 +2,7 @@ import type { OutgoingHttpHeaders, RequestListener } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import type { Mask } from '../../gateway/decision.ts'
+import { digest } from '../../gateway/masking/digest.ts'
 import type { Plugin } from '../../gateway/plugin.ts'
 import { startGateway, type TestGatewayOptions } from './start-gateway.ts'
 
@@ -9,11 +10,15 @@ const email: Mask = { kind: 'path', field: '**.email', with: 'redact' }
 
 describe('a response with masked fields', () => {
   test.each([
-    ['application/json', '[{"email":"a@b.c","id":1}]', '[{"email":"***","id":1}]'],
-    ['application/json; charset=UTF-8', '{"email":"a@b.c"}', '{"email":"***"}'],
-    ['application/problem+json', '{"email":"a@b.c"}', '{"email":"***"}'],
-    ['application/x-ndjson', '{"email":"a"}\n{"email":"b"}\n', '{"email":"***"}\n{"email":"***"}\n'],
-    ['text/event-stream', 'data: {"email":"a"}\n\n', 'data: {"email":"***"}\n\n'],
+    ['application/json', '[{"email":"a@b.c","id":1}]', '[{"email":"[masked]","id":1}]'],
+    ['application/json; charset=UTF-8', '{"email":"a@b.c"}', '{"email":"[masked]"}'],
+    ['application/problem+json', '{"email":"a@b.c"}', '{"email":"[masked]"}'],
+    [
+      'application/x-ndjson',
+      '{"email":"a"}\n{"email":"b"}\n',
+      '{"email":"[masked]"}\n{"email":"[masked]"}\n',
+    ],
+    ['text/event-stream', 'data: {"email":"a"}\n\n', 'data: {"email":"[masked]"}\n\n'],
   ])('is masked as %s', async (type, sent, seen) => {
     const gateway = await startMasking(answer(200, { 'content-type': type }, sent))
 
@@ -31,7 +36,7 @@ describe('a response with masked fields', () => {
     const response = await gateway.get('/http/shop', { method: 'POST' })
 
     expect(response.status).toBe(409)
-    expect(await response.text()).toBe('{"email":"***"}')
+    expect(await response.text()).toBe('{"email":"[masked]"}')
   })
 
   test('loses the headers that tell of the hidden bytes', async () => {
@@ -169,7 +174,7 @@ const masking: Plugin = {
   async *handle(context, next) {
     const { decision, operation } = context
     const plan = operation.trace(decision && decision.effect !== 'deny' ? decision.masks : [])
-    yield* plan.apply(next(), () => '***')
+    yield* plan.apply(next(), digest('key'))
   },
 }
 

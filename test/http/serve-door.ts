@@ -7,6 +7,7 @@ import { approvals } from '../../gateway/approvals/approvals.ts'
 import type { Mask } from '../../gateway/decision.ts'
 import { app } from '../../gateway/http/app.ts'
 import { HttpSessions } from '../../gateway/http/http-sessions.ts'
+import { digest } from '../../gateway/masking/digest.ts'
 import type { Plugin } from '../../gateway/plugin.ts'
 import { recordedSessions } from '../../gateway/recordings/recorded-sessions.ts'
 import { httpClient } from '../../gateway/runtime/http-client.ts'
@@ -30,7 +31,7 @@ const open: Plugin = {
   }),
   async *handle(context, next) {
     context.decide({ effect: 'allow', reasons: [], masks })
-    yield* context.operation.trace(masks).apply(next(), () => '***')
+    yield* context.operation.trace(masks).apply(next(), digest('key'))
   },
 }
 const log = { debug() {}, info() {}, warn: console.error, error: console.error }

@@ -2,12 +2,15 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Mask } from '../../gateway/decision.ts'
 import { Denied } from '../../gateway/errors.ts'
-import { conceal } from '../../gateway/masking/conceal.ts'
 import { maskRows } from '../../gateway/masking/data-rows.ts'
+import { digest } from '../../gateway/masking/digest.ts'
 import { maxRowBytes } from '../../gateway/masking/row-masker.ts'
 import type { Column, Part, ResultStream } from '../../gateway/operation.ts'
 import { nothingMasked } from '../../gateway/sql/sql-trace.ts'
 import type { ColumnMask, SqlTrace } from '../../gateway/sql/statement.ts'
+import { int4 } from '../../gateway/sql/values/numbers.ts'
+import { text as textCodec } from '../../gateway/sql/values/others.ts'
+import type { ValueTypes } from '../../gateway/sql/values/value-type.ts'
 import { concat, dataRow, errorFrame, readRows } from './frames.ts'
 
 const text = 25
@@ -18,13 +21,24 @@ function column(attribute: number, typeOid = text, format: Column['format'] = 't
   return { name: `c${attribute}`, typeOid, format, table, attribute }
 }
 
+const types: ValueTypes = {
+  of(oid) {
+    if (oid === text) return { kind: 'scalar', name: 'text', codec: textCodec('text') }
+    return oid === integer
+      ? { kind: 'scalar', name: 'int4', codec: int4 }
+      : { kind: 'other', name: String(oid) }
+  },
+}
+
+type SimpleKind = Exclude<Mask['with'], 'constant' | 'noise' | 'truncate'>
+
 /** Masks these attributes of the table. */
-function trace(masks: Readonly<Record<number, Mask['with']>>, overrides: Partial<SqlTrace> = {}): SqlTrace {
+function trace(masks: Readonly<Record<number, SimpleKind>>, overrides: Partial<SqlTrace> = {}): SqlTrace {
   return {
     ...nothingMasked,
     isActive: true,
     touched: true,
-    textTypes: new Set([text]),
+    types,
     results: Array.from({ length: 3 }, () => ({ outputs: [], hidden: [], align })),
     ...overrides,
   }
@@ -51,7 +65,7 @@ async function collect(parts: readonly Part[], using: SqlTrace): Promise<Part[]>
   async function* stream(): ResultStream {
     yield* parts
   }
-  return Array.fromAsync(maskRows(stream(), using, conceal('key')))
+  return Array.fromAsync(maskRows(stream(), using, digest('key')))
 }
 
 function rowsOf(parts: readonly Part[]): (string | undefined)[][] {
@@ -78,15 +92,23 @@ test('masked cells are replaced, NULL stays NULL, and other cells keep their byt
   expect(parts.filter(({ kind }) => kind === 'data')).toMatchObject([{ count: 3 }])
 })
 
-test('a value whose type is not text becomes NULL, whatever the mask, so that it can be decoded', async () => {
+test('a redacted value whose type is not text becomes NULL, so that it can be decoded', async () => {
   const columns = [column(1, integer), column(2, integer, 'binary'), column(3, text, 'binary')]
 
   const parts = await collect(
     [head(...columns), data(dataRow(['42', '\0\0\0*', 'ada@example.com']), 1), end],
-    trace({ 1: 'redact', 2: 'hash', 3: 'partial' }),
+    trace({ 1: 'redact', 2: 'null', 3: 'partial' }),
   )
 
   expect(rowsOf(parts)).toEqual([[undefined, undefined, '***********.com']])
+})
+
+test('a mask that is not for the type that comes is refused before the first row', async () => {
+  for (const how of ['partial', 'email'] as const) {
+    const parts = collect([head(column(1, integer)), data(dataRow(['42']), 1)], trace({ 1: how }))
+
+    await expect(parts).rejects.toThrow(`Cannot mask output 1 "c1": "${how}" is not for int4`)
+  }
 })
 
 test('rows are masked wherever reads cut them', async () => {
@@ -252,7 +274,7 @@ test('without masks for SQL the result is the very same stream', () => {
   async function* stream(): ResultStream {}
   const result = stream()
 
-  expect(maskRows(result, nothingMasked, conceal('key'))).toBe(result)
+  expect(maskRows(result, nothingMasked, digest('key'))).toBe(result)
 })
 
 test('several row sets of one text are masked each by its own description', async () => {

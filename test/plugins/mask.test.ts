@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { run } from '../../gateway/chain.ts'
 import type { Decision, Mask } from '../../gateway/decision.ts'
@@ -35,16 +36,18 @@ async function answer(operation: Operation, decision: Decision): Promise<{ parts
   return { parts: await Array.fromAsync(stream), asked }
 }
 
-/** Puts in every value's place what the plugin hands it to conceal with. */
+/** Puts in every value's place its digest, made with what the plugin hands over. */
 const plan: MaskPlan = {
   masked: ['public.customers.email'],
-  async *apply(result, conceal) {
+  async *apply(result, digest) {
     for await (const part of result) {
       if (part.kind !== 'data') yield part
-      else yield { ...part, bytes: new TextEncoder().encode(conceal('ada@example.com', email)) }
+      else yield { ...part, bytes: digest('hash', 'ada@example.com') }
     }
   },
 }
+
+const digested = createHmac('sha256', 'key').update('ada@example.com').digest()
 
 const allow = { effect: 'allow', reasons: [], masks: [email] } as const
 const review = { approvers: ['admins'], quorum: 1, timeout: 60 }
@@ -53,7 +56,7 @@ test('the plan that the operation traced is applied to the result, in SQL and in
   for (const operation of [sqlOperation({ trace: () => plan }), httpOperation({ trace: () => plan })]) {
     const { parts } = await answer(operation, allow)
 
-    expect(new TextDecoder().decode(parts[1]?.kind === 'data' ? parts[1].bytes : undefined)).toBe('[masked]')
+    expect(parts[1]).toMatchObject({ kind: 'data', bytes: digested })
   }
 })
 
@@ -84,7 +87,7 @@ test('preparing what is under review is masked as well', async () => {
 
   const { parts } = await answer(operation, { ...allow, effect: 'review', review })
 
-  expect(new TextDecoder().decode(parts[1]?.kind === 'data' ? parts[1].bytes : undefined)).toBe('[masked]')
+  expect(parts[1]).toMatchObject({ kind: 'data', bytes: digested })
 })
 
 test('without masks the operation is not even traced', async () => {

@@ -1,7 +1,9 @@
 /** A real database with everything that masks can be got around with, and its analysis. @module */
 import pg from 'pg'
 import type { Mask } from '../../gateway/decision.ts'
-import { conceal, redacted } from '../../gateway/masking/conceal.ts'
+import { redacted } from '../../gateway/masking/conceal-text.ts'
+import { digest } from '../../gateway/masking/digest.ts'
+import { isText, replacement } from '../../gateway/masking/replacement.ts'
 import type { Column } from '../../gateway/operation.ts'
 import { pgQueryWasm } from '../../gateway/runtime/pg-query-wasm.ts'
 import { type Analyse, analyser } from '../../gateway/sql/analyse.ts'
@@ -158,7 +160,7 @@ export class ShopSession {
   readonly #client: pg.Client
   readonly #prepared = new Map<string, Statement>()
   readonly #cursors = new Map<string, Statement>()
-  readonly #conceal = conceal('key')
+  readonly #digest = digest('key')
   #searchPath: readonly string[] | undefined
 
   constructor(analyse: Analyse, scope: Scope, client: pg.Client) {
@@ -194,13 +196,13 @@ export class ShopSession {
         shown.push(
           row.map((value: unknown, place: number) => {
             const mask = masked[place]
-            const isText = trace.textTypes.has(columns[place]?.typeOid ?? 0)
             if (!mask) return value
-            if (!isText) return null
-            if (mask.kind === 'computed') return redacted
-            return value === null
-              ? null
-              : mask.masks.reduce((left, each) => this.#conceal(left, each) ?? '', String(value))
+            const type = trace.types.of(columns[place]?.typeOid ?? 0)
+            if (mask.kind === 'computed') return isText(type) ? redacted : null
+            const replace = replacement(mask.masks, type, 'text', this.#digest)
+            if (value === null || typeof replace !== 'function') return null
+            const left = replace(new TextEncoder().encode(String(value)))
+            return left ? new TextDecoder().decode(left) : null
           }),
         )
       }

@@ -3,8 +3,14 @@ import { describe, expect, test } from 'vitest'
 import { concat } from '../../gateway/concat.ts'
 import type { Mask } from '../../gateway/decision.ts'
 import { Denied } from '../../gateway/errors.ts'
-import { depthLimit, JsonMasker, nameLimit, numberLimit, stringLimit } from '../../gateway/http/mask-json.ts'
-import { pathPatterns } from '../../gateway/http/path-pattern.ts'
+import {
+  depthLimit,
+  JsonMasker,
+  nameLimit,
+  numberLimit,
+  stringLimit,
+} from '../../gateway/masking/json-masker.ts'
+import { pathPatterns } from '../../gateway/masking/path-pattern.ts'
 
 describe('what is masked', () => {
   test('the member at the end of a path', () => {
@@ -106,7 +112,7 @@ describe('what is not masked', () => {
   })
 
   test('passes before it is complete', () => {
-    const masker = new JsonMasker(pathPatterns([mask('b')]), () => '***')
+    const masker = new JsonMasker(pathPatterns([mask('b')]), () => '"***"')
 
     expect(text(masker.push(bytes('{"a":"a long stri')))).toBe('{"a":"a long stri')
     expect(text(masker.push(bytes('ng","b":"sec')))).toBe('ng","b":')
@@ -274,7 +280,9 @@ function run(
   chunks: Iterable<string | Uint8Array>,
   conceal: (value: string, mask: Mask) => string | undefined,
 ): string {
-  const masker = new JsonMasker(pathPatterns(masks), conceal)
+  const masker = new JsonMasker(pathPatterns(masks), (value, mask) =>
+    JSON.stringify(value.kind === 'string' ? (conceal(value.text, mask) ?? null) : null),
+  )
   const out: Uint8Array[] = []
   for (const chunk of chunks) out.push(masker.push(typeof chunk === 'string' ? bytes(chunk) : chunk))
   masker.end()

@@ -1,4 +1,5 @@
 /** The fields of a JSON document that masks name, found while walking down. @module */
+import { combinedMask } from '../combined-mask.ts'
 import type { Mask } from '../decision.ts'
 import { Denied } from '../errors.ts'
 
@@ -11,15 +12,12 @@ export interface Step {
   readonly mask: Mask
 }
 
-/** When several masks name one value, the one that leaves the least of it wins. */
-const strength = { null: 0, redact: 1, hash: 2, partial: 3 } as const
-
 /**
- * The first steps of these masks' paths, strongest mask first.
+ * The first steps of these masks' paths.
  * @throws Denied `unmaskable` when a path makes no sense
  */
-export function pathPatterns(masks: readonly Mask[]): readonly Step[] {
-  return masks.toSorted((a, b) => strength[a.with] - strength[b.with]).map(firstStep)
+export function pathPatterns(masks: readonly Mask[], pathOf = ({ field }: Mask) => field): readonly Step[] {
+  return masks.map((mask) => firstStep(mask, pathOf(mask)))
 }
 
 /** Where one goes from these steps with this name: the steps that remain, and the mask that the value meets. */
@@ -38,7 +36,7 @@ export function follow(
       if (step.next) visit(step.next)
     } else if (step.segment === '*' || step.segment === name) {
       if (step.next) add(step.next)
-      else mask ??= step.mask
+      else mask = mask ? combinedMask(mask, step.mask) : step.mask
     }
   }
 
@@ -47,10 +45,10 @@ export function follow(
   }
 }
 
-function firstStep(mask: Mask): Step {
-  const segments = mask.field.split('.')
+function firstStep(mask: Mask, path: string): Step {
+  const segments = path.split('.')
   if (segments.includes('') || segments.at(-1) === '**') {
-    throw new Denied('unmaskable', `Cannot mask response: "${mask.field}" does not name a field`)
+    throw new Denied('unmaskable', `Cannot mask JSON: "${path}" does not name a field`)
   }
   let step: Step | undefined
   for (const segment of segments.toReversed()) step = { segment, next: step, mask }

@@ -11,6 +11,7 @@
 import { concat } from '../concat.ts'
 import type { Mask } from '../decision.ts'
 import { Denied } from '../errors.ts'
+import type { ConcealJson, JsonValue } from './conceal-json.ts'
 import { follow, type Step } from './path-pattern.ts'
 
 /** A masked string of more bytes becomes null. */
@@ -19,9 +20,6 @@ export const stringLimit = 1024 * 1024
 export const nameLimit = 64 * 1024
 export const numberLimit = 1024
 export const depthLimit = 512
-
-/** Replaces the text of a masked string; `undefined` makes it null. */
-export type ConcealText = (value: string, mask: Mask) => string | undefined
 
 interface Frame {
   readonly isArray: boolean
@@ -33,7 +31,7 @@ interface Frame {
 
 export class JsonMasker {
   readonly #root: readonly Step[]
-  readonly #conceal: ConcealText
+  readonly #conceal: ConcealJson
   readonly #utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
   readonly #stack: Frame[] = []
 
@@ -59,7 +57,7 @@ export class JsonMasker {
   #passed = 0
   #out: Uint8Array[] = []
 
-  constructor(paths: readonly Step[], conceal: ConcealText) {
+  constructor(paths: readonly Step[], conceal: ConcealJson) {
     this.#root = paths
     this.#steps = paths
     this.#conceal = conceal
@@ -155,10 +153,7 @@ export class JsonMasker {
 
   #endString(at: number): void {
     this.#token = 'none'
-    const mask = this.#mask
-    const isKept = this.#kept !== undefined
-    const text = mask && isKept ? this.#conceal(this.#keptString(at), mask) : undefined
-    this.#endValue(at + 1, text)
+    this.#endValue(at + 1, this.#kept ? { kind: 'string', text: this.#keptString(at) } : { kind: 'other' })
   }
 
   #beginScalar(at: number): void {
@@ -169,8 +164,10 @@ export class JsonMasker {
 
   #endScalar(at: number): void {
     this.#token = 'none'
-    if (!scalar.test(latin1(this.#takeKept(at)))) throw broken('it has a token that is no value')
-    this.#endValue(at, undefined)
+    const text = latin1(this.#takeKept(at))
+    if (!scalar.test(text)) throw broken('it has a token that is no value')
+    const isNumber = !/^[tfn]/.test(text)
+    this.#endValue(at, isNumber ? { kind: 'number', text } : { kind: text === 'null' ? 'null' : 'other' })
   }
 
   #beginContainer(at: number, isArray: boolean): void {
@@ -184,7 +181,7 @@ export class JsonMasker {
     const mayEnd = this.#expect === 'comma or end' || this.#expect === (isArray ? 'value or ]' : 'name or }')
     if (!mayEnd || this.#frame().isArray !== isArray) throw broken('it has a bracket out of place')
     this.#stack.pop()
-    this.#endValue(at + 1, undefined)
+    this.#endValue(at + 1, { kind: 'other' })
   }
 
   #beginValue(at: number): void {
@@ -208,13 +205,12 @@ export class JsonMasker {
     this.#steps = nowhere.steps
   }
 
-  /** Only strings keep their type when they are concealed; everything else becomes null. */
-  #endValue(at: number, text: string | undefined): void {
+  #endValue(at: number, value: JsonValue): void {
     this.#expect = this.#stack.length > 0 ? 'comma or end' : 'text'
     this.#needsLine = this.#stack.length === 0
     if (this.#hiddenAt !== this.#stack.length) return
     this.#hiddenAt = undefined
-    this.#out.push(encoder.encode(JSON.stringify(text ?? null)))
+    this.#out.push(encoder.encode(this.#mask ? this.#conceal(value, this.#mask) : 'null'))
     this.#passed = at
   }
 
@@ -353,5 +349,5 @@ function latin1(bytes: Uint8Array): string {
 }
 
 function broken(why: string): Denied {
-  return new Denied('unmaskable', `Cannot mask response: ${why}`)
+  return new Denied('unmaskable', `Cannot mask JSON: ${why}`)
 }

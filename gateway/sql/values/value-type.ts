@@ -1,0 +1,64 @@
+/** What is known of a type's values. @module */
+import type { Catalog, Type } from '../catalog.ts'
+import type { Codec } from './codec.ts'
+import { date, time, timestamp, timestamptz } from './moments.ts'
+import { float4, float8, int2, int4, int8, numeric } from './numbers.ts'
+import { boolean, bytea, cidr, enumeration, inet, json, jsonb, text, uuid } from './others.ts'
+
+export type ValueType =
+  | { readonly kind: 'scalar'; readonly name: string; readonly codec: Codec }
+  | { readonly kind: 'array'; readonly name: string; readonly element: ValueType }
+  /** A row: its fields in their order, read when asked for, as they may hold rows of the same type. */
+  | { readonly kind: 'composite'; readonly name: string; fields(): readonly ValueType[] }
+  /** Its values can be left out, and nothing else. */
+  | { readonly kind: 'other'; readonly name: string }
+
+export interface ValueTypes {
+  of(oid: number): ValueType
+}
+
+export function valueTypes(catalog: Catalog): ValueTypes {
+  const found = new Map<number, ValueType>()
+  return { of }
+
+  function of(oid: number): ValueType {
+    const known = found.get(oid)
+    if (known) return known
+    const type = catalog.typeByOid(oid)
+    const made = type ? typeOf(type) : { kind: 'other' as const, name: String(oid) }
+    found.set(oid, made)
+    return made
+  }
+
+  function typeOf({ name, isBuiltin, shape }: Type): ValueType {
+    switch (shape.kind) {
+      case 'domain':
+        return of(shape.of)
+      case 'array':
+        return { kind: 'array', name, element: of(shape.of) }
+      case 'composite':
+        return { kind: 'composite', name, fields: () => shape.fields.map(of) }
+      case 'enum':
+        return { kind: 'scalar', name, codec: enumeration(name, shape.labels) }
+      case 'base': {
+        const codec = (isBuiltin ? builtin : extension).get(name)
+        return codec ? { kind: 'scalar', name, codec } : { kind: 'other', name }
+      }
+    }
+  }
+}
+
+/** By their names in `pg_type`. Values of "char" have one byte, too few for a mask. */
+const builtin: ReadonlyMap<string, Codec> = new Map([
+  ...['text', 'varchar', 'bpchar', 'name'].map((name): [string, Codec] => [name, text(name)]),
+  ...[int2, int4, int8, numeric, float4, float8].map(named),
+  ...[date, time, timestamp, timestamptz].map(named),
+  ...[uuid, bytea, json, jsonb, inet, cidr].map(named),
+  ['bool', boolean],
+])
+
+const extension: ReadonlyMap<string, Codec> = new Map([['citext', text('citext', true)]])
+
+function named(codec: Codec): [string, Codec] {
+  return [codec.type, codec]
+}
