@@ -5,7 +5,7 @@ import type { ColumnMask, SqlTrace } from '../sql/statement.ts'
 import { bytesOf } from '../sql/values/codec.ts'
 import { concealText, redacted } from './conceal-text.ts'
 import { reducedMessage, reducedText } from './reduced-message.ts'
-import { isText, replacement } from './replacement.ts'
+import { isText, isVerbatim, replacement } from './replacement.ts'
 import { type MaskedCell, RowMasker } from './row-masker.ts'
 
 /**
@@ -91,7 +91,7 @@ function maskedCell(
   const [only, ...others] = mask.masks
   if (only && others.length === 0 && only.json === undefined) {
     if (only.with === 'null') return { index, how: { kind: 'constant', bytes: undefined } }
-    if (isText(type)) {
+    if (isVerbatim(type)) {
       if (only.with === 'redact') return { index, how: { kind: 'constant', bytes: redactedBytes } }
       if (only.with === 'partial' || only.with === 'email')
         return { index, how: { kind: 'text', replace: (value) => concealText(value, only, digest) } }

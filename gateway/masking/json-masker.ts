@@ -45,8 +45,9 @@ export class JsonMasker {
   /** Where the paths stand below the coming value, and the mask that it meets itself. */
   #steps: readonly Step[]
   #mask: Mask | undefined
-  /** Depth of the masked value that is being read; nothing passes until it ends. */
+  /** The masked value that is being read, by its depth; nothing passes until it ends. */
   #hiddenAt: number | undefined
+  #hiddenBy: Mask | undefined
 
   /** The token's bytes from earlier chunks, and where it goes on in this one; `undefined` when nobody asks. */
   #kept: Uint8Array[] | undefined
@@ -202,6 +203,7 @@ export class JsonMasker {
     if (this.#hiddenAt !== undefined || !this.#mask) return
     this.#pass(at)
     this.#hiddenAt = this.#stack.length
+    this.#hiddenBy = this.#mask
     this.#steps = nowhere.steps
   }
 
@@ -210,7 +212,7 @@ export class JsonMasker {
     this.#needsLine = this.#stack.length === 0
     if (this.#hiddenAt !== this.#stack.length) return
     this.#hiddenAt = undefined
-    this.#out.push(encoder.encode(this.#mask ? this.#conceal(value, this.#mask) : 'null'))
+    this.#out.push(encoder.encode(this.#hiddenBy ? this.#conceal(value, this.#hiddenBy) : 'null'))
     this.#passed = at
   }
 

@@ -52,10 +52,13 @@ function text(value: string, element: Replace): string | undefined {
   const bounds = /^(?:\[-?\d+:-?\d+\])+=/.exec(value)?.[0] ?? ''
   let shown = bounds
   let depth = 0
-  token.lastIndex = bounds.length
-  while (token.lastIndex < value.length) {
+  let at = bounds.length
+  while (at < value.length) {
+    // An element may hold an array itself.
+    token.lastIndex = at
     const found = token.exec(value)
     if (!found) return undefined
+    at = token.lastIndex
     const [, mark, quoted, plain] = found
     if (mark !== undefined) {
       depth += mark === '{' ? 1 : mark === '}' ? -1 : 0
@@ -65,7 +68,7 @@ function text(value: string, element: Replace): string | undefined {
       const masked = element(bytesOf((quoted ?? plain ?? '').replace(/\\(.)/gs, '$1')))
       shown += masked === undefined ? 'NULL' : quotedElement(textOf(masked))
     }
-    if (depth === 0 && token.lastIndex < value.length) return undefined
+    if (depth === 0 && at < value.length) return undefined
   }
   return depth === 0 && value !== '' ? shown : undefined
 }

@@ -4,10 +4,10 @@ import type { Replace } from './replace.ts'
 import { Writer } from './writer.ts'
 
 /** What is no row of these fields is left out. */
-export function replaceRow(fields: () => readonly Replace[], format: Format): Replace {
-  if (format === 'binary') return (bytes) => binary(bytes, fields())
+export function replaceRow(fields: readonly Replace[], format: Format): Replace {
+  if (format === 'binary') return (bytes) => binary(bytes, fields)
   return (bytes) => {
-    const shown = text(textOf(bytes), fields())
+    const shown = text(textOf(bytes), fields)
     return shown === undefined ? undefined : bytesOf(shown)
   }
 }
@@ -36,17 +36,20 @@ const token = /(?:"([^"\\]*(?:(?:\\.|"")[^"\\]*)*)"|([^(),"\\]*))([,)])/sy
 function text(value: string, fields: readonly Replace[]): string | undefined {
   if (!value.startsWith('(')) return undefined
   const shown: string[] = []
-  token.lastIndex = 1
+  let at = 1
   for (const field of fields) {
     const isLast = shown.length === fields.length - 1
+    // A field may be a row itself.
+    token.lastIndex = at
     const [, quoted, plain, mark] = token.exec(value) ?? []
+    at = token.lastIndex
     if (mark !== (isLast ? ')' : ',')) return undefined
     const isNull = quoted === undefined && plain === ''
     const unquoted = (quoted ?? plain ?? '').replace(/\\(.)|"(")/gs, '$1$2')
     const masked = isNull ? undefined : field(bytesOf(unquoted))
     shown.push(masked === undefined ? '' : quotedField(textOf(masked)))
   }
-  return token.lastIndex === value.length ? `(${shown.join()})` : undefined
+  return at === value.length ? `(${shown.join()})` : undefined
 }
 
 function quotedField(value: string): string {

@@ -43,6 +43,11 @@ export function isText(type: ValueType): boolean {
   return type.kind === 'scalar' && type.codec.family === 'text'
 }
 
+/** Whether every character of it counts. */
+export function isVerbatim(type: ValueType): boolean {
+  return type.kind === 'scalar' && type.codec.family === 'text' && !type.codec.isPadded
+}
+
 function replaceAll(mask: Mask, type: ValueType, format: Format, digest: Digest): Replace {
   if (mask.with === 'null') return leaveOut
   switch (type.kind) {
@@ -51,24 +56,17 @@ function replaceAll(mask: Mask, type: ValueType, format: Format, digest: Digest)
     case 'array':
       return replaceArray(replaceAll(mask, type.element, format, digest), format)
     case 'composite':
-      return replaceRow(fieldsOf(mask, type.fields, format, digest), format)
+      return replaceRow(
+        type.fields.map((field) => replaceField(mask, field, format, digest)),
+        format,
+      )
     case 'other':
       return leaveOut
   }
 }
 
-/** A field that the mask is not for is hidden. Worked out with the first value: a type may hold itself. */
-function fieldsOf(
-  mask: Mask,
-  fields: () => readonly ValueType[],
-  format: Format,
-  digest: Digest,
-): () => readonly Replace[] {
-  let known: readonly Replace[] | undefined
-  return () => {
-    known ??= fields().map((field) =>
-      replaceAll(misfit(mask, field) === undefined ? mask : hiddenMask(mask), field, format, digest),
-    )
-    return known
-  }
+/** One that the mask is not for is hidden. */
+function replaceField(mask: Mask, field: ValueType, format: Format, digest: Digest): Replace {
+  const fits = misfit(mask, field) === undefined
+  return replaceAll(fits ? mask : hiddenMask(mask), field, format, digest)
 }

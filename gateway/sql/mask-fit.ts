@@ -16,7 +16,7 @@ export function misfit(mask: Mask, type: ValueType): string | undefined {
     case 'array':
       return misfit(mask, type.element)
     case 'composite':
-      return type.fields().some((field) => field.kind === 'scalar' && !misfit(mask, field))
+      return type.fields.some((field) => misfit(mask, field) === undefined)
         ? undefined
         : `"${mask.with}" is for none of the fields of ${type.name}`
     case 'other':

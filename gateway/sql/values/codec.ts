@@ -10,7 +10,7 @@ import type { Decimal } from './decimal.ts'
  * - `fixed`: what can only be replaced by another value
  */
 export type Codec =
-  | (ValueCodec<string> & { readonly family: 'text'; readonly isCaseless?: boolean })
+  | (ValueCodec<string> & TextHabits & { readonly family: 'text' })
   | (ValueCodec<Decimal> & { readonly family: 'decimal'; readonly whole?: WholeNumbers })
   | (ValueCodec<number> & { readonly family: 'float' })
   | (ValueCodec<bigint> & { readonly family: 'moment'; readonly holds: 'date' | 'time' | 'both' })
@@ -20,6 +20,13 @@ export type Codec =
   | (ValueCodec<string> & { readonly family: 'fixed' })
 
 export type CodecOf<Family extends Codec['family']> = Extract<Codec, { readonly family: Family }>
+
+export interface TextHabits {
+  /** Values that differ in case alone are equal. */
+  readonly isCaseless?: boolean
+  /** Blanks at the end count for nothing. */
+  readonly isPadded?: boolean
+}
 
 /** Integers of so many bytes. */
 export interface WholeNumbers {

@@ -1,8 +1,17 @@
 /** Texts, uuid, bytea, json, boolean, inet, enumerations. @module */
-import { bytesOf, type CodecOf, textOf } from './codec.ts'
+import { bytesOf, type CodecOf, type TextHabits, textOf } from './codec.ts'
 
-export function text(type: string, isCaseless = false): CodecOf<'text'> {
-  return { family: 'text', type, isCaseless, parse: same, print: same, read: textOf, write: bytesOf }
+export function text(type: string, habits: TextHabits = {}): CodecOf<'text'> {
+  const parse = habits.isPadded ? (value: string) => value.replace(/ +$/, '') : same
+  return {
+    family: 'text',
+    type,
+    ...habits,
+    parse,
+    print: same,
+    read: (bytes) => parse(textOf(bytes)),
+    write: bytesOf,
+  }
 }
 
 const uuidBytes = 16

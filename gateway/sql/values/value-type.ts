@@ -8,8 +8,7 @@ import { boolean, bytea, cidr, enumeration, inet, json, jsonb, text, uuid } from
 export type ValueType =
   | { readonly kind: 'scalar'; readonly name: string; readonly codec: Codec }
   | { readonly kind: 'array'; readonly name: string; readonly element: ValueType }
-  /** A row: its fields in their order, read when asked for, as they may hold rows of the same type. */
-  | { readonly kind: 'composite'; readonly name: string; fields(): readonly ValueType[] }
+  | { readonly kind: 'composite'; readonly name: string; readonly fields: readonly ValueType[] }
   /** Its values can be left out, and nothing else. */
   | { readonly kind: 'other'; readonly name: string }
 
@@ -37,7 +36,7 @@ export function valueTypes(catalog: Catalog): ValueTypes {
       case 'array':
         return { kind: 'array', name, element: of(shape.of) }
       case 'composite':
-        return { kind: 'composite', name, fields: () => shape.fields.map(of) }
+        return { kind: 'composite', name, fields: shape.fields.map(of) }
       case 'enum':
         return { kind: 'scalar', name, codec: enumeration(name, shape.labels) }
       case 'base': {
@@ -50,14 +49,15 @@ export function valueTypes(catalog: Catalog): ValueTypes {
 
 /** By their names in `pg_type`. Values of "char" have one byte, too few for a mask. */
 const builtin: ReadonlyMap<string, Codec> = new Map([
-  ...['text', 'varchar', 'bpchar', 'name'].map((name): [string, Codec] => [name, text(name)]),
+  ...['text', 'varchar', 'name'].map((name): [string, Codec] => [name, text(name)]),
+  ['bpchar', text('bpchar', { isPadded: true })],
   ...[int2, int4, int8, numeric, float4, float8].map(named),
   ...[date, time, timestamp, timestamptz].map(named),
   ...[uuid, bytea, json, jsonb, inet, cidr].map(named),
   ['bool', boolean],
 ])
 
-const extension: ReadonlyMap<string, Codec> = new Map([['citext', text('citext', true)]])
+const extension: ReadonlyMap<string, Codec> = new Map([['citext', text('citext', { isCaseless: true })]])
 
 function named(codec: Codec): [string, Codec] {
   return [codec.type, codec]
