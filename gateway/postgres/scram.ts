@@ -5,8 +5,8 @@
  *
  * @module
  */
-import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto'
-import { promisify } from 'node:util'
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { SaltedPassword } from './salted-password.ts'
 
 /** A server may not make the gateway compute for ever. PostgreSQL's default is 4,096. */
 const iterationLimit = 1_000_000
@@ -21,7 +21,7 @@ export type ChannelBinding =
   | { readonly kind: 'none' }
 
 export class Scram {
-  readonly #password: string
+  readonly #password: SaltedPassword
   readonly #header: string
   /** What the final message repeats: the header, and the digest. */
   readonly #bound: string
@@ -30,12 +30,11 @@ export class Scram {
   /** True once the server has proven that it knows the password. */
   isVerified = false
 
-  constructor(password: string, binding: ChannelBinding = { kind: 'none' }) {
+  constructor(password: SaltedPassword, binding: ChannelBinding = { kind: 'none' }) {
     this.#header = headerOf(binding)
     const digest = binding.kind === 'tls-server-end-point' ? binding.digest : new Uint8Array(0)
     this.#bound = Buffer.concat([Buffer.from(this.#header), digest]).toString('base64')
-    // PostgreSQL falls back to the raw bytes where SASLprep fails; NFKC covers what it does to ordinary text.
-    this.#password = password.normalize('NFKC')
+    this.#password = password
   }
 
   /** The server takes the user from the startup message, so none is named here. */
@@ -58,7 +57,7 @@ export class Scram {
     if (salt.length === 0 || !Number.isInteger(iterations) || iterations < 1 || iterations > iterationLimit) {
       throw new Error('Cannot authenticate at target: its SCRAM message is malformed')
     }
-    const salted = await promisify(pbkdf2)(this.#password, salt, iterations, 32, 'sha256')
+    const salted = await this.#password.with(salt, iterations)
     const clientKey = hmac(salted, 'Client Key')
     const withoutProof = `c=${this.#bound},r=${nonce}`
     const authMessage = `${this.#clientFirstBare()},${serverFirst},${withoutProof}`

@@ -10,6 +10,7 @@ import type { Socket } from '../network.ts'
 import { serverEndPoint } from './channel-binding.ts'
 import { headerBytes, int32At } from './frontend.ts'
 import type { AuthenticationMethod, PostgresTarget } from './postgres-target.ts'
+import { SaltedPassword } from './salted-password.ts'
 import { type ChannelBinding, Scram } from './scram.ts'
 
 /** Kinds of Authentication messages. */
@@ -115,7 +116,7 @@ export class TargetAuthentication {
     if (!offered.includes(mechanism))
       throw new Error(`Cannot log in at target: it does not offer ${mechanism}`)
     if (isBound) this.#method = 'scram-sha-256-plus'
-    this.#scram = new Scram(this.#password(), binding)
+    this.#scram = new Scram(this.#saltedPassword(), binding)
     return serialize.sendSASLInitialResponseMessage(mechanism, this.#scram.clientFirst())
   }
 
@@ -142,6 +143,12 @@ export class TargetAuthentication {
     return `md5${md5(Buffer.concat([Buffer.from(md5(Buffer.from(this.#password() + user))), salt]))}`
   }
 
+  #saltedPassword(): SaltedPassword {
+    const known = saltedPasswords.get(this.#target) ?? new SaltedPassword(this.#password())
+    saltedPasswords.set(this.#target, known)
+    return known
+  }
+
   #password(): string {
     const { password } = this.#target
     if (password === undefined)
@@ -149,6 +156,9 @@ export class TargetAuthentication {
     return password
   }
 }
+
+/** As long as the target is configured. */
+const saltedPasswords = new WeakMap<PostgresTarget, SaltedPassword>()
 
 function text(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes)

@@ -4,6 +4,7 @@ import type { Socket } from '../../gateway/network.ts'
 import { int32, readErrorFields } from '../../gateway/postgres/backend.ts'
 import { FrameReader } from '../../gateway/postgres/frame-reader.ts'
 import { headerBytes } from '../../gateway/postgres/frontend.ts'
+import { SaltedPassword } from '../../gateway/postgres/salted-password.ts'
 import { Scram } from '../../gateway/postgres/scram.ts'
 import { nodeNetwork } from '../../gateway/runtime/node-network.ts'
 
@@ -36,7 +37,7 @@ export class WireClient {
     const client = new WireClient(socket)
     const { user, database, password } = options
     client.send(serialize.startup({ ...options.parameters, user, database }))
-    const scram = new Scram(password)
+    const scram = new Scram(new SaltedPassword(password))
     for (;;) {
       const { type, body } = await client.receive()
       if (type === 'E') throw new Error(describeError(body))
