@@ -101,6 +101,10 @@ export function configSchema(references: References) {
     issuer: issuerUrl().describe('The address that discovery starts from; equal to the "iss" of its tokens'),
     audience: text().describe('What the "aud" of a token must contain'),
     groups: text().default('groups').describe('Claim with the groups: a name or a path, realm_access.roles'),
+    groupPrefix: z
+      .string()
+      .default('')
+      .describe('Goes before the name of each group, so that no issuer can name the groups of another'),
     subject: text().default('sub').describe('Claim with the name of the agent'),
     algorithms: z
       .array(z.enum(algorithms))
@@ -342,6 +346,12 @@ export function configSchema(references: References) {
             .describe(
               'The longest SQL text that is read, in characters; a longer one is understood as nothing',
             ),
+          statements: z
+            .int()
+            .min(1)
+            .max(10_000)
+            .default(1_000)
+            .describe('How many statements one SQL text may hold; one with more is understood as nothing'),
           message: size()
             .default(64 * 1024 * 1024)
             .describe(

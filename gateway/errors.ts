@@ -64,6 +64,12 @@ export const denials = {
     title: 'Waiting for approval',
     hint: 'Send the same operation again once it is approved.',
   },
+  too_many_asked: {
+    sqlstate: '53400',
+    status: 429,
+    title: 'Too much to approve',
+    hint: 'Wait until people have answered what was asked before.',
+  },
   // The operation itself
   unmaskable: {
     sqlstate: '42501',

@@ -225,7 +225,8 @@ async function openPostgres(house: House): Promise<Address | undefined> {
   const { config, runtime, plugins, store, log, now, counted, closing, doors } = house
   const listen = config.listen.postgres
   if (!listen) return undefined
-  const grammar = await parser({ wasm: await runtime.pgQueryWasm(), longest: config.limits.statement })
+  const { statement: longest, statements: most } = config.limits
+  const grammar = await parser({ wasm: await runtime.pgQueryWasm(), longest, most })
   const targets = new Map<string, PostgresTarget>()
   const analyses = new Map<string, Analysis>()
   for (const target of config.targets) {

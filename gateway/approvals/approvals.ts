@@ -8,6 +8,7 @@ import type { EstablishedSession, Principal } from '../plugin.ts'
 import { type DurableStreamStore, StoreConflict } from '../stores/durable-stream-store.ts'
 import { type ApprovalEntry, ApprovalLog } from './approval-log.ts'
 import type { ApprovalEvent, ApprovalRequest } from './approval-request.ts'
+import { AskingLimit } from './asking-limit.ts'
 import { type Shown, shownOperation } from './shown-operation.ts'
 
 export interface ApprovalsOptions {
@@ -40,7 +41,7 @@ export interface Approvals {
   /**
    * Asks for an approval, or meets the one that is already there for the same operation: pending, approved
    * and not used, or rejected, which holds until its deadline.
-   * @throws Denied `too_large` when reviewers could not read it all
+   * @throws Denied `too_large` when reviewers could not read it all, `too_many_asked`
    */
   ask(question: Question): Promise<ApprovalRequest>
   /**
@@ -75,6 +76,7 @@ const longestTimerMs = 2 ** 31 - 1
 
 export function approvals({ store, now, log, usableSeconds = 15 * 60 }: ApprovalsOptions): Approvals {
   const entries = new ApprovalLog(store, now)
+  const limit = new AskingLimit(now)
 
   return {
     async ask(question) {
@@ -82,9 +84,12 @@ export function approvals({ store, now, log, usableSeconds = 15 * 60 }: Approval
       const shown = shownOperation(operation)
       const fingerprint = await operation.fingerprint()
       const subject = subjectOf(fingerprint, shown, session.principal)
+      let isCounted = false
       const id = await untilWritten(async () => {
         const latest = await entries.latest(subject)
         if (!latest || !isStanding(latest.request, question.review)) {
+          if (!isCounted) limit.count(session.principal)
+          isCounted = true
           return await entries.begin(subject, latest, (id) => asked(id, question, shown, fingerprint))
         }
         const { request, waiting } = latest

@@ -28,6 +28,8 @@ export interface Issuer {
   readonly audience: string
   /** Claim that holds the groups, a list or a string: `groups`, `realm_access.roles`. */
   readonly groups: string
+  /** Goes before the name of each group: `ci/`. */
+  readonly groupPrefix?: string
   /** Claim that holds the subject. */
   readonly subject: string
   readonly algorithms: readonly Algorithm[]

@@ -9,7 +9,9 @@ export function principal(claims: JWTPayload, issuer: Issuer): Principal {
   return {
     subject: name(claim(claims, issuer.subject), issuer.subject),
     issuer: issuer.issuer,
-    groups: groups(claim(claims, issuer.groups), issuer.groups),
+    groups: groups(claim(claims, issuer.groups), issuer.groups).map(
+      (group) => `${issuer.groupPrefix ?? ''}${group}`,
+    ),
     claims,
     actors: actors(claims),
     // A token is accepted until the skew is over, so the session lives as long.

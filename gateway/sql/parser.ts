@@ -11,6 +11,8 @@ import { depthOf, isNode, type Node, nodes } from './node.ts'
  * faster than their length.
  */
 export const maxTextLength = 64 * 1024
+/** More statements in one text are refused, unless the configuration says otherwise: each is analysed on its own. */
+export const maxStatements = 1_000
 /** Levels of nesting in the tree; more than anybody writes by hand, less than a walker's stack. */
 export const maxDepth = 1_000
 
@@ -64,8 +66,10 @@ export async function parser(options: {
   readonly wasm: WebAssembly.Module
   /** Characters of the longest text that is read; {@link maxTextLength} when absent. */
   readonly longest?: number
+  /** How many statements a text may hold; {@link maxStatements} when absent. */
+  readonly most?: number
 }): Promise<Parser> {
-  const { longest = maxTextLength } = options
+  const { longest = maxTextLength, most = maxStatements } = options
   let current: PgQuery | undefined = await instance(options.wasm)
   let standby: PgQuery | undefined = await instance(options.wasm)
 
@@ -78,6 +82,9 @@ export async function parser(options: {
     if (json === undefined) return rejected('the text is too complex for the parser')
     if (json === '') return rejected('it does not follow the grammar of PostgreSQL')
     const tree: unknown = JSON.parse(json)
+    if (isNode(tree) && nodes(tree.stmts).length > most) {
+      return rejected(`the text holds more than ${most} statements`)
+    }
     if (!isNode(tree) || depthOf(tree, maxDepth) > maxDepth) {
       return rejected(`the text is nested deeper than ${maxDepth} levels`)
     }

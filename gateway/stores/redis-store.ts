@@ -22,6 +22,8 @@ export function redisStore(options: RedisStoreOptions): DurableStreamStore {
 /** Nothing takes longer than this together with the connecting, whatever state Redis is in. */
 const connectTimeoutMs = 450
 const commandTimeoutMs = 500
+/** While this process computes, nothing is heard of Redis: however long that takes, it counts for one tick. */
+const tickMs = 50
 const reconnectMs = 200
 /** How long a ping leaves its key behind. */
 const pingedMs = 60_000
@@ -188,12 +190,12 @@ class RedisStore implements DurableStreamStore {
       this.#subscribed.add(stream)
       await this.#subscriber.subscribe(this.#channel(stream))
     }
-    if ((await this.#client.xlen(this.#stream(stream))) > length) this.#waiters.wake(stream)
+    if ((await inTime(this.#client.xlen(this.#stream(stream)))) > length) this.#waiters.wake(stream)
   }
 
   /** One connection for all who wait: a subscribed one can do nothing else. */
   #subscribe(): Redis {
-    const subscriber = connection(this.#url, { autoResubscribe: false })
+    const subscriber = connection(this.#url, { autoResubscribe: false, commandTimeout: commandTimeoutMs })
     const start = this.#channel('').length
     subscriber.on('message', (channel: string) => this.#waiters.wake(channel.slice(start)))
     subscriber.on('ready', async () => {
@@ -227,7 +229,7 @@ class RedisStore implements DurableStreamStore {
     if (this.#isClosed) throw unavailable(action, 'the store is closed')
     try {
       if (this.#connecting || this.#client.status !== 'ready') await this.#connect()
-      return await command()
+      return await inTime(command())
     } catch (error) {
       throw unavailable(action, error instanceof Error ? error.message : 'unknown error')
     }
@@ -260,7 +262,6 @@ function connection(url: string, options: object): Redis {
     ...options,
     lazyConnect: true,
     connectTimeout: connectTimeoutMs,
-    commandTimeout: commandTimeoutMs,
     retryStrategy: () => reconnectMs,
     // A command that waits for a better day, or is sent twice, would write what was already refused.
     enableOfflineQueue: false,
@@ -270,6 +271,23 @@ function connection(url: string, options: object): Redis {
   // Every command that fails says so itself; without a listener ioredis prints each lost connection.
   client.on('error', () => {})
   return client
+}
+
+/**
+ * ioredis' own timeout takes a process that computed for long for a Redis that did not answer: one agent's statement
+ * could make the store seem away to all.
+ */
+function inTime<T>(answer: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let waitedMs = 0
+    const timer = setInterval(() => {
+      waitedMs += tickMs
+      if (waitedMs < commandTimeoutMs) return
+      clearInterval(timer)
+      reject(new Error('no answer in time'))
+    }, tickMs)
+    answer.then(resolve, reject).finally(() => clearInterval(timer))
+  })
 }
 
 /** Resolves when the client is ready. While Redis is known to be away it rejects at once. */

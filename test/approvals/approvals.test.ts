@@ -471,3 +471,24 @@ function question(review: Partial<Review> = {}): Question {
 function person(subject: string, ...groups: string[]): Voter {
   return { subject, issuer: 'https://people.example', groups }
 }
+
+test('who asks without end is told to wait, and keeps nobody else from asking', async () => {
+  let now = Date.now()
+  const { ask } = approvals({ store: memoryStore(), now: () => now, log: silentLog })
+  const asking = (subject: string, text: string) =>
+    ask({
+      ...question(),
+      operation: sqlOperation({ text }),
+      session: establishedSession({ principal: principal({ subject }) }),
+    })
+  for (let index = 0; index < 100; index++) await asking('flooding', `DELETE ${index}`)
+
+  await expect(asking('flooding', 'DELETE 100')).rejects.toMatchObject({
+    code: 'too_many_asked',
+    facts: { retry_after: 600 },
+  })
+  expect(await asking('flooding', 'DELETE 99')).toMatchObject({ status: 'pending' })
+  expect(await asking('other', 'DELETE 100')).toMatchObject({ status: 'pending' })
+  now += 10 * 60_000
+  expect(await asking('flooding', 'DELETE 100')).toMatchObject({ status: 'pending' })
+})

@@ -245,7 +245,28 @@ describe('a request that could be read in two ways never reaches its target', ()
   test('CONNECT', async () => {
     const gateway = await startGateway({ target: echo })
 
-    expect(await gateway.raw(get('shop:80').replace('GET', 'CONNECT'))).not.toMatch(/^HTTP\/1\.1 2/)
+    const answer = await gateway.raw(get('shop:80').replace('GET', 'CONNECT'))
+
+    expect(answer).toMatch(/^HTTP\/1\.1 501 /)
+    expect(answer).toContain('Cannot run request: CONNECT is not supported')
+    expect(gateway.operations).toEqual([])
+  })
+
+  test.each([
+    ['GET /http/shop/a b HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'it is not HTTP/1.1'],
+    [
+      get('/http/shop/a').replace('\r\n\r\n', `\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`),
+      413,
+      'its headers are larger',
+    ],
+  ])('what is no request, and says so in a problem document', async (request, status, words) => {
+    const gateway = await startGateway({ target: echo })
+
+    const answer = await gateway.raw(request)
+
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
+    expect(answer).toContain('application/problem+json')
+    expect(answer).toContain(words)
     expect(gateway.operations).toEqual([])
   })
 

@@ -145,6 +145,14 @@ describe('groups', () => {
     expect(principal.groups).toEqual(expected)
   })
 
+  test('of an issuer with a prefix cannot be taken for those of another', async () => {
+    const token = await idp.token(key, { groups: ['dba', 'ci'] })
+
+    const principal = await trusting(configured({ groupPrefix: 'ci/' })).verify(token)
+
+    expect(principal.groups).toEqual(['ci/dba', 'ci/ci'])
+  })
+
   test.each([{ groups: { a: true } }, { groups: 7 }, { groups: ['a', 7] }, { groups: null }])(
     'in the shape %j are refused',
     async (claims) => {

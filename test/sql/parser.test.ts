@@ -77,6 +77,16 @@ test('a text that kills the grammar is refused, and costs no other text its answ
   expect(process.memoryUsage().rss - before).toBeLessThan(256 * 1024 * 1024)
 })
 
+test('a text of more statements than the configuration allows is refused', async () => {
+  const { parse } = await parser({ wasm: await pgQueryWasm(), most: 3 })
+
+  expect(parse('SELECT 1;'.repeat(3)).kind).toBe('tree')
+  expect(parse('SELECT 1;'.repeat(4))).toEqual({
+    kind: 'rejected',
+    problem: 'the text holds more than 3 statements',
+  })
+})
+
 test('string constants of every spelling are replaced, and nothing else', async () => {
   const { withoutStrings } = await parser({ wasm: await pgQueryWasm() })
 

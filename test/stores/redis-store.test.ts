@@ -51,6 +51,19 @@ test('while Redis is gone everything fails within a second, and works again when
   await store.close()
 })
 
+test('a process that computes for long does not take Redis for gone', async () => {
+  const store = redisStore({ url: redis.url })
+  await store.ping()
+
+  const appended = store.append('busy/stream', ['x'.repeat(1_000_000)])
+  await Promise.resolve()
+  const until = performance.now() + 1_000
+  while (performance.now() < until);
+
+  expect(await appended).toBe(1)
+  await store.close()
+})
+
 test('a Redis that hangs is as good as gone', async () => {
   const store = redisStore({ url: redis.url })
   await store.ping()
