@@ -323,20 +323,25 @@ const queries = {
     SELECT conrelid AS relation, to_json(conkey) AS columns, confrelid AS target, to_json(confkey) AS keys
     FROM pg_constraint WHERE contype = 'f'`,
 
+  // Of a whole row pg_depend does not tell: then a policy may read every column.
   follows: `
     SELECT p.polrelid AS relation, d.refobjid AS target, 'policy' AS by, NULL::jsonb AS keys,
-           NULL::jsonb AS changes
+           NULL::jsonb AS changes,
+           CASE WHEN concat(p.polqual, p.polwithcheck) !~ ':varattno 0 ' THEN
+             to_jsonb(array_agg(d.refobjsubid)) END AS reads
     FROM pg_policy p JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
-    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid <> p.polrelid
+    WHERE d.refclassid = 'pg_class'::regclass
+    GROUP BY p.oid, d.refobjid
     UNION
-    SELECT r.ev_class, d.refobjid, 'rule', NULL, NULL
+    SELECT r.ev_class, d.refobjid, 'rule', NULL, NULL, NULL
     FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
     WHERE r.rulename <> '_RETURN' AND d.refclassid = 'pg_class'::regclass
     UNION
-    SELECT confrelid, conrelid, 'deleted', NULL, CASE WHEN confdeltype <> 'c' THEN to_jsonb(conkey) END FROM pg_constraint
+    SELECT confrelid, conrelid, 'deleted', NULL, CASE WHEN confdeltype <> 'c' THEN to_jsonb(conkey) END, NULL
+    FROM pg_constraint
     WHERE contype = 'f' AND confdeltype IN ('c', 'n', 'd')
     UNION
-    SELECT confrelid, conrelid, 'updated', to_jsonb(confkey), to_jsonb(conkey) FROM pg_constraint
+    SELECT confrelid, conrelid, 'updated', to_jsonb(confkey), to_jsonb(conkey), NULL FROM pg_constraint
     WHERE contype = 'f' AND confupdtype IN ('c', 'n', 'd')`,
 
   functions: `

@@ -74,6 +74,8 @@ export interface Follow {
   readonly keys: readonly number[]
   /** Attribute numbers of the other relation that a foreign key gives another value; absent when its rows go. */
   readonly changes?: readonly number[] | undefined
+  /** Attribute numbers of the other relation that a policy decides by; absent when it may be by any. */
+  readonly reads?: readonly number[] | undefined
 }
 
 export interface CatalogColumn {
@@ -175,6 +177,7 @@ export interface CatalogRows {
     by: Follow['by']
     keys: readonly number[] | null
     changes: readonly number[] | null
+    reads: readonly number[] | null
   }[]
   readonly functions: readonly {
     oid: number
@@ -309,8 +312,9 @@ function relationsOf(rows: CatalogRows, function_: (oid: number) => CatalogFunct
   const follows = groupBy(
     rows.follows,
     ({ relation }) => relation,
-    ({ target, by, keys, changes }): Follow => {
-      return { relation: target, by, keys: keys ?? [], changes: changes ?? undefined }
+    ({ target, by, keys, changes, reads }): Follow => {
+      const more = { changes: changes ?? undefined, reads: reads ?? undefined }
+      return { relation: target, by, keys: keys ?? [], ...more }
     },
   )
   return rows.relations.map((row) => ({

@@ -68,7 +68,7 @@ export function reachedBy(
       if (child) visit(child, access)
     }
     for (const { by, relation: oid } of relation.follows) {
-      const other = catalog.relationByOid(oid)
+      const other = oid === relation.oid ? undefined : catalog.relationByOid(oid)
       if (other) for (const one of accessesBy(by, access)) visit(other, one)
     }
     if (isQuery(relation, access)) visitQuery(relation, access)

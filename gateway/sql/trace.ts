@@ -237,8 +237,29 @@ function refuseRelation(named: Relation, isWritten: boolean, context: TraceConte
   if (named.hasRules) throw unmaskable(`rules rewrite what is done to "${nameOf(named)}"`)
   for (const relation of reached(named, isWritten, context)) {
     refuseKind(relation, isWritten, context)
+    refusePolicies(relation, context)
     for (const each of relation.functionsOnRead) refuseFunction(each, context)
     if (isWritten) for (const each of relation.functionsOnWrite) refuseFunction(each, context)
+  }
+}
+
+/** A policy that decides by a masked column tells of it by the rows that it lets through. */
+function refusePolicies(relation: Relation, context: TraceContext): void {
+  const secured = new Set([relation])
+  // A Set yields what is added to it while it is walked.
+  for (const each of secured) {
+    for (const { by, relation: oid, reads } of each.follows) {
+      if (by !== 'policy') continue
+      const read = context.relation(oid)
+      if (!read) throw unmaskable(`a policy of "${nameOf(each)}" reads a relation that is unknown`)
+      const hidden = context.masked.of(read)
+      const names = reads ? namesOf(read, reads) : [...read.columns.keys()]
+      const isHidden = isView(read) ? reaches(read, context) : names.some((name) => hidden.has(name))
+      if (isHidden) {
+        throw unmaskable(`a policy of "${nameOf(each)}" decides by masked columns of "${nameOf(read)}"`)
+      }
+      secured.add(read)
+    }
   }
 }
 

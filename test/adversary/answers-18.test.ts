@@ -1,0 +1,3 @@
+import { answersOn } from './answers.ts'
+
+answersOn(18)

@@ -1,0 +1,247 @@
+/** A company's database with everything that masks can be got around with, and values nobody can mistake. @module */
+
+/** The values of masked columns. Two databases that differ in nothing else must look the same to an agent. */
+export interface Secrets {
+  readonly emails: readonly (string | undefined)[]
+  readonly phones: readonly string[]
+  readonly cards: readonly string[]
+  readonly salaries: readonly (number | undefined)[]
+  readonly born: readonly string[]
+}
+
+/** One of two: of other lengths, in another order, NULL elsewhere where the mask hides that as well. */
+export const secrets: readonly [Secrets, Secrets] = [
+  {
+    emails: [
+      'quokka.7391@hush.example',
+      'zebrafish.2046@hush.example',
+      'axolotl.5817@hush.example',
+      undefined,
+      'marmot.9924@hush.example',
+      'pangolin.4406@hush.example',
+    ],
+    phones: [
+      '+49-815-290417',
+      '+49-702-663851',
+      '+49-913-574820',
+      '+49-266-148093',
+      '+49-571-902634',
+      '+49-340-817592',
+    ],
+    cards: [
+      '4929157302846613',
+      '5318204697713508',
+      '4716938205541127',
+      '6011837496620954',
+      '5254761930884476',
+    ],
+    salaries: [83175.29, 64210.73, undefined, 97431.86, 51908.44],
+    born: ['1971-03-19', '1984-11-27', '1966-07-05', '1990-02-23', '1979-09-14'],
+  },
+  {
+    emails: [
+      'narwhal.11874@veil.example',
+      'bilby.63@veil.example',
+      'yellowhammer.552930@veil.example',
+      undefined,
+      'dugong.3358@veil.example',
+      'capybara.80217@veil.example',
+    ],
+    phones: [
+      '+41-644-0182736450',
+      '+41-318-77',
+      '+41-850-263917',
+      '+41-127-594038',
+      '+41-796-310825',
+      '+41-209-485163',
+    ],
+    cards: [
+      '6304852917046613',
+      '4485610293743508',
+      '5590127483361127',
+      '4024007198350954',
+      '6759649826174476',
+    ],
+    salaries: [undefined, 71846.05, 58392.61, 46027.18, 90563.97],
+    born: ['1993-12-08', '1968-04-30', '1987-10-11', '1975-06-17', '1962-01-21'],
+  },
+]
+
+/** Behind the mask "hash". */
+export const maskingKey = 'a key of the test that is long enough'
+
+/** Columns of the shown policy's masks, by where they are. */
+export const policy = `
+package sluice
+
+# Whatever the statement is: masks alone stand in the way.
+decision := {"version": 1, "allow": true, "deny": [], "mask": mask}
+
+mask contains {"column": "public.customers.email", "with": "redact"}
+
+mask contains {"column": "public.customers.phone", "with": "hash"}
+
+mask contains {"column": "public.payments.card_number", "with": "partial", "keep": 4}
+
+mask contains {"column": "hr.employees.salary", "with": "null"}
+
+mask contains {"column": "hr.employees.born", "with": "null"}
+`
+
+/** What there is, without a row. Made by the agent's account, which owns all of it. */
+export const schema = `
+  CREATE SCHEMA hr;
+  CREATE TYPE tier AS ENUM ('bronze', 'silver', 'gold');
+  CREATE DOMAIN short_text AS text CHECK (length(VALUE) < 200);
+  CREATE TYPE address AS (street text, city text);
+
+  CREATE TABLE customers (
+    id int PRIMARY KEY,
+    name text NOT NULL,
+    email text UNIQUE,
+    phone text,
+    country text NOT NULL,
+    tier tier NOT NULL DEFAULT 'bronze',
+    credit int NOT NULL DEFAULT 0,
+    profile jsonb NOT NULL DEFAULT '{}',
+    tags text[] NOT NULL DEFAULT '{}',
+    home address,
+    joined timestamptz NOT NULL DEFAULT '2024-01-01 00:00:00+00',
+    email_lower text GENERATED ALWAYS AS (lower(email)) STORED
+  );
+  CREATE INDEX customers_by_country ON customers (country);
+  CREATE INDEX customers_by_email_start ON customers ((left(email, 3)));
+  CREATE STATISTICS customers_together (mcv) ON country, email FROM customers;
+
+  CREATE TABLE orders (
+    id int PRIMARY KEY,
+    customer_id int NOT NULL REFERENCES customers ON DELETE CASCADE,
+    total numeric(10,2) NOT NULL,
+    placed date NOT NULL,
+    note short_text
+  );
+  CREATE TABLE order_lines (
+    order_id int REFERENCES orders ON DELETE CASCADE,
+    line int,
+    product text NOT NULL,
+    quantity int NOT NULL CHECK (quantity > 0),
+    PRIMARY KEY (order_id, line)
+  );
+
+  CREATE TABLE payments (
+    id int NOT NULL,
+    customer_id int NOT NULL REFERENCES customers ON DELETE CASCADE,
+    card_number text,
+    amount numeric(10,2) NOT NULL,
+    paid_on date NOT NULL
+  ) PARTITION BY RANGE (paid_on);
+  CREATE TABLE payments_2023 PARTITION OF payments FOR VALUES FROM ('2023-01-01') TO ('2024-01-01');
+  CREATE TABLE payments_2024 PARTITION OF payments FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+
+  CREATE TABLE hr.people (id int PRIMARY KEY, name text NOT NULL, born date);
+  CREATE TABLE hr.employees (
+    salary numeric(10,2) CHECK (salary > 0),
+    manager int,
+    department text NOT NULL DEFAULT 'sales'
+  ) INHERITS (hr.people);
+  ALTER TABLE hr.employees ADD PRIMARY KEY (id);
+
+  CREATE TABLE newsletters (id int PRIMARY KEY, email text REFERENCES customers (email) ON UPDATE CASCADE, topic text);
+  CREATE TABLE scratch (id serial PRIMARY KEY, note text, amount numeric, made timestamptz);
+  CREATE TABLE audit_log (id serial PRIMARY KEY, what text, at timestamptz DEFAULT '2024-01-01 00:00:00+00');
+  CREATE TABLE products (id int PRIMARY KEY, name text NOT NULL, price numeric(10,2), search tsvector);
+  CREATE TABLE settings (key text PRIMARY KEY, value text);
+  CREATE SEQUENCE tickets;
+
+  CREATE VIEW customer_names AS SELECT id, name, country FROM customers;
+  CREATE VIEW contacts AS SELECT id, name AS who, email AS mail, phone AS tel FROM customers;
+  CREATE VIEW contacts_of_contacts AS SELECT c.id, c.who, c.mail, o.total FROM contacts c LEFT JOIN orders o ON o.customer_id = c.id;
+  CREATE VIEW german_contacts WITH (security_barrier) AS SELECT id, mail FROM contacts_of_contacts WHERE who LIKE 'B%';
+  CREATE VIEW staff AS SELECT id, name, department, manager FROM hr.employees;
+  CREATE VIEW pay_bands AS SELECT id, name, CASE WHEN salary > 70000 THEN 'high' ELSE 'low' END AS band FROM hr.employees;
+  CREATE VIEW spending AS SELECT customer_id, sum(total) AS spent, count(*) AS orders FROM orders GROUP BY customer_id;
+  CREATE VIEW high_earners AS SELECT id, name FROM hr.employees WHERE salary > 70000;
+  CREATE MATERIALIZED VIEW customer_cache AS SELECT id, name, email, email || ' / ' || phone AS contact FROM customers WITH NO DATA;
+  CREATE MATERIALIZED VIEW spending_cache AS SELECT * FROM spending WITH NO DATA;
+
+  CREATE FUNCTION email_of(int) RETURNS text LANGUAGE sql STABLE AS 'SELECT email FROM customers WHERE id = $1';
+  CREATE FUNCTION email_in(customers) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1.email';
+  CREATE FUNCTION all_contacts() RETURNS SETOF contacts LANGUAGE sql STABLE AS 'SELECT * FROM contacts';
+  CREATE FUNCTION all_rows(text) RETURNS SETOF text LANGUAGE plpgsql STABLE AS
+    'BEGIN RETURN QUERY EXECUTE format(''SELECT t::text FROM %s t'', $1); END';
+  CREATE FUNCTION salary_of(int) RETURNS numeric LANGUAGE plpgsql SECURITY DEFINER STABLE AS
+    'BEGIN RETURN (SELECT salary FROM hr.employees WHERE id = $1); END';
+  CREATE FUNCTION shout(int) RETURNS void LANGUAGE plpgsql AS
+    'BEGIN RAISE NOTICE ''%'', (SELECT email FROM customers WHERE id = $1); END';
+  CREATE FUNCTION fail_with(int) RETURNS void LANGUAGE plpgsql AS
+    'BEGIN RAISE EXCEPTION ''%'', (SELECT email FROM customers WHERE id = $1); END';
+  CREATE FUNCTION tell(text, text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE COST 0.0001 AS
+    'BEGIN RAISE NOTICE ''%'', $1; RETURN true; END';
+  CREATE OPERATOR ?~? (LEFTARG = text, RIGHTARG = text, FUNCTION = tell);
+  CREATE FUNCTION keep(text, text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT coalesce($1, '''') || $2';
+  CREATE AGGREGATE gather (text) (SFUNC = keep, STYPE = text, INITCOND = '');
+  CREATE PROCEDURE copy_emails() LANGUAGE plpgsql AS 'BEGIN INSERT INTO audit_log (what) SELECT email FROM customers; END';
+  CREATE FUNCTION tax(numeric) RETURNS numeric LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 0.19';
+
+  CREATE FUNCTION log_order() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN INSERT INTO audit_log (what) SELECT email FROM customers WHERE id = NEW.customer_id; RETURN NEW; END';
+  CREATE TABLE returns (id serial PRIMARY KEY, customer_id int, reason text);
+  CREATE TRIGGER log_return AFTER INSERT ON returns FOR EACH ROW EXECUTE FUNCTION log_order();
+
+  CREATE TABLE inbox (id serial PRIMARY KEY, body text);
+  CREATE RULE echo AS ON INSERT TO inbox DO ALSO SELECT id, email FROM customers;
+
+  CREATE TABLE tickets_open (id int PRIMARY KEY, owner text, subject text);
+  ALTER TABLE tickets_open ENABLE ROW LEVEL SECURITY;
+  ALTER TABLE tickets_open FORCE ROW LEVEL SECURITY;
+  CREATE POLICY first_come ON tickets_open USING (EXISTS (SELECT FROM customers c WHERE c.id = tickets_open.id AND c.email < 'n'));
+`
+
+/** The rows. Inserted in the same order everywhere, so that they lie in the same order. */
+export function rows({ emails, phones, cards, salaries, born }: Secrets): string {
+  const names = ['Ada', 'Bob', 'Cy', 'Dot', 'Eve', 'Fay']
+  const countries = ['GB', 'DE', 'FR', 'DE', 'DE', 'GB']
+  const customers = names.map((name, index) => {
+    const profile = { plan: index % 2 === 0 ? 'basic' : 'pro', newsletter: index < 3, visits: index * 10 }
+    const values = [index + 1, name, emails[index], phones[index], countries[index]]
+    return `(${values.map(literal).join(', ')}, '${['bronze', 'silver', 'gold'][index % 3]}', ${(index + 1) * 100},
+      '${JSON.stringify(profile)}', '{tag${index},all}', ROW('Street ${index}', 'City'))`
+  })
+  const orders = Array.from(
+    { length: 8 },
+    (_, index) =>
+      `(${index + 1}, ${(index % 4) + 1}, ${(index + 1) * 12.5}, '2024-0${(index % 6) + 1}-15', 'note ${index}')`,
+  )
+  const lines = Array.from(
+    { length: 8 },
+    (_, index) => `(${index + 1}, 1, 'product ${index % 3}', ${index + 1})`,
+  )
+  const payments = cards.map(
+    (card, index) =>
+      `(${index + 1}, ${index + 1}, '${card}', ${(index + 1) * 9.99}, '${index % 2 === 0 ? 2023 : 2024}-03-0${index + 1}')`,
+  )
+  const staff = ['Gus', 'Hal', 'Ivy', 'Jo', 'Kim']
+  const employees = staff.map(
+    (name, index) =>
+      `(${index + 1}, '${name}', '${born[index]}', ${salaries[index] ?? 'NULL'}, ${index === 0 ? 'NULL' : 1}, '${index < 3 ? 'sales' : 'support'}')`,
+  )
+  return `
+    INSERT INTO customers (id, name, email, phone, country, tier, credit, profile, tags, home) VALUES ${customers.join(', ')};
+    INSERT INTO orders VALUES ${orders.join(', ')};
+    INSERT INTO order_lines VALUES ${lines.join(', ')};
+    INSERT INTO payments VALUES ${payments.join(', ')};
+    INSERT INTO hr.employees (id, name, born, salary, manager, department) VALUES ${employees.join(', ')};
+    INSERT INTO newsletters SELECT id, email, 'news' FROM customers WHERE email IS NOT NULL ORDER BY id;
+    INSERT INTO products SELECT n, 'product ' || n, n * 3.5, to_tsvector('simple', 'product ' || n) FROM generate_series(1, 20) n;
+    INSERT INTO settings VALUES ('theme', 'dark'), ('locale', 'en');
+    INSERT INTO tickets_open SELECT id, name, 'help' FROM customers ORDER BY id;
+    REFRESH MATERIALIZED VIEW customer_cache;
+    REFRESH MATERIALIZED VIEW spending_cache;
+    ANALYZE;
+  `
+}
+
+function literal(value: string | number | undefined): string {
+  if (value === undefined) return 'NULL'
+  return typeof value === 'number' ? String(value) : `'${value}'`
+}
