@@ -1,6 +1,7 @@
 /** Honest agents get what they would get without a gateway, but for the cells that are masked. @module */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { conceal } from '../../gateway/masking/conceal.ts'
+import { concealText } from '../../gateway/masking/conceal-text.ts'
+import { digest } from '../../gateway/masking/digest.ts'
 import type { Received } from '../support/wire-client.ts'
 import { describeError } from '../support/wire-client.ts'
 import { type Arena, startArena } from './arena.ts'
@@ -59,7 +60,7 @@ export function answersOn(version: 15 | 18): void {
   })
 }
 
-const hide = conceal(maskingKey)
+const keyed = digest(maskingKey)
 
 /** A message of the server with masks on its cells. */
 function asMasked(message: Received, hidden: Readonly<Record<number, Hidden>>): Received {
@@ -85,9 +86,7 @@ function asMasked(message: Received, hidden: Readonly<Record<number, Hidden>>): 
 function masked(value: string, how: Hidden): Buffer | undefined {
   if (how === null) return undefined
   if (how === '[masked]') return Buffer.from(how)
-  return Buffer.from(
-    hide(value, { kind: 'column', field: '', with: how, ...(how === 'partial' && { keep: 4 }) }) ?? '',
-  )
+  return Buffer.from(concealText(value, { kind: 'column', field: '', with: how }, keyed) ?? '')
 }
 
 function show({ type, body }: Received): string {

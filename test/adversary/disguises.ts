@@ -1,6 +1,7 @@
 /** Finds masked values in bytes, whole or in part, in every disguise that comes to mind. @module */
 import { createHash } from 'node:crypto'
-import { conceal } from '../../gateway/masking/conceal.ts'
+import { concealText } from '../../gateway/masking/conceal-text.ts'
+import { digest } from '../../gateway/masking/digest.ts'
 import type { Received } from '../support/wire-client.ts'
 import { maskingKey, type Secrets, secrets } from './company.ts'
 
@@ -222,6 +223,8 @@ const keyedHash = /(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])/g
 /** What the mask "hash" leaves of values: it differs where they differ, as it should. */
 const hashes = new Set(
   secrets.flatMap(({ phones }) =>
-    phones.flatMap((phone) => conceal(maskingKey)(phone, { kind: 'column', field: '', with: 'hash' }) ?? []),
+    phones.map((phone) =>
+      concealText(phone, { kind: 'column', field: '', with: 'hash' }, digest(maskingKey)),
+    ),
   ),
 )
