@@ -303,6 +303,12 @@ export function configSchema(references: References) {
           resultLimit: size()
             .default(16 * 1024)
             .describe('How much of each result is kept'),
+          errorTexts: z
+            .enum(['reduced', 'whole'])
+            .default('reduced')
+            .describe(
+              'Errors of statements that touch masked columns: as the agent sees them, or whole, masked values included',
+            ),
           retention: z
             .strictObject({
               age: duration()

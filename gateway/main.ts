@@ -104,6 +104,7 @@ export async function serve(
       baseUrl: publicUrl(config),
       observeHeld: counted.held,
       key: masking,
+      keepsErrorTexts: config.recording.errorTexts === 'whole',
     })
     log.info({ revision: bundle.revision, plugins: plugins.map(({ name }) => name) }, 'Chain is ready')
     const house: House = {

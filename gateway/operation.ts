@@ -157,6 +157,8 @@ export interface Failure {
   readonly code: string
   readonly message: string
   readonly bytes: Uint8Array
+  /** What the agent is not told, for the recording alone; set only where the configuration wants it kept. */
+  readonly withheld?: string
 }
 
 /** One output of a statement that is hidden, and why: for recordings and for people. */

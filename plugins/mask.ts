@@ -1,11 +1,14 @@
 import type { Mask } from '../gateway/decision.ts'
 import { digest } from '../gateway/masking/digest.ts'
-import type { ResultStream } from '../gateway/operation.ts'
+import { wholeMessage } from '../gateway/masking/whole-message.ts'
+import type { Digest, Failure, MaskPlan, ResultStream } from '../gateway/operation.ts'
 import type { Context, Next, Plugin } from '../gateway/plugin.ts'
 
 export interface MaskOptions {
   /** Secret behind `hash` and `noise`: whoever knows it can test guesses. The same on every replica. */
   readonly key: string
+  /** Hands the recording the whole text of errors that the agent sees reduced. */
+  readonly keepsErrorTexts?: boolean
 }
 
 /**
@@ -13,7 +16,7 @@ export interface MaskOptions {
  * statement that is only prepared as well; what cannot be masked for certain is denied. Belongs next to the
  * target, so that whatever else sees the result sees it masked.
  */
-export function mask({ key }: MaskOptions): Plugin {
+export function mask({ key, keepsErrorTexts = false }: MaskOptions): Plugin {
   const keyed = digest(key)
   return {
     name: 'mask',
@@ -28,6 +31,23 @@ export function mask({ key }: MaskOptions): Plugin {
 
   async function* masked({ operation }: Context, masks: readonly Mask[], next: Next): ResultStream {
     const plan = operation.trace(masks)
-    yield* plan.apply(next(), keyed)
+    const keeps = keepsErrorTexts && operation.kind === 'sql' && !operation.mayHoldSecrets
+    yield* keeps ? withWholeErrors(plan, next(), keyed) : plan.apply(next(), keyed)
+  }
+}
+
+/** Puts beside each error that the plan has reduced what it said before. */
+async function* withWholeErrors(plan: MaskPlan, result: ResultStream, keyed: Digest): ResultStream {
+  let whole: Failure | undefined
+  for await (const part of plan.apply(seen(result), keyed)) {
+    const isReduced = part.kind === 'failure' && whole !== undefined && part.message !== whole.message
+    yield isReduced && whole ? { ...part, withheld: wholeMessage(whole.bytes) } : part
+  }
+
+  async function* seen(result: ResultStream): ResultStream {
+    for await (const part of result) {
+      if (part.kind === 'failure') whole = part
+      yield part
+    }
   }
 }

@@ -159,8 +159,8 @@ function approved(
   }
 }
 
-function failedTarget(operation: string, { code, message }: Failure): Failed {
-  return { kind: 'error', operation, by: 'target', code, message }
+function failedTarget(operation: string, { code, message, withheld }: Failure): Failed {
+  return { kind: 'error', operation, by: 'target', code, message, ...(withheld && { withheld }) }
 }
 
 function failedGateway(operation: string, thrown: unknown): Failed {

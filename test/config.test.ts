@@ -59,7 +59,7 @@ describe('a configuration', () => {
       listen: { postgres: { host: '127.0.0.1', port: 6432, plaintext: 'loopback' } },
       identity: { issuers: [{ groups: 'groups', subject: 'sub', skewSeconds: 5 }] },
       plugins: ['record', 'auth', 'authorize', 'approve', 'mask'],
-      recording: { resultLimit: 16_384, retention: { every: 600_000 } },
+      recording: { resultLimit: 16_384, errorTexts: 'reduced', retention: { every: 600_000 } },
       targets: [
         {
           hosts: [{ host: '127.0.0.1', port: 5432 }],

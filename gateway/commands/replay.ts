@@ -56,7 +56,10 @@ function told(event: RecordedEvent, protocol: SessionOpened['protocol']): string
         ...recordedRows(event).map((line) => `  ${line}`),
       ])
     case 'error':
-      return below([`refused by the ${event.by} (${event.code}): ${event.message}`])
+      return below([
+        `refused by the ${event.by} (${event.code}): ${event.message}`,
+        ...(event.withheld === undefined ? [] : [`withheld from the agent: ${event.withheld}`]),
+      ])
     case 'session-closed': {
       const { operations, errors, rows } = event.counts
       return [

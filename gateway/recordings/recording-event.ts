@@ -148,7 +148,10 @@ export interface Failed {
   /** Who refused: the gateway (`code` is a denial's), or the target (`code` is a SQLSTATE). */
   readonly by: 'gateway' | 'target'
   readonly code: string
+  /** As the agent saw it. */
   readonly message: string
+  /** The whole text, where the agent saw a reduced one and the configuration wants it kept. */
+  readonly withheld?: string
 }
 
 export interface SessionClosed {

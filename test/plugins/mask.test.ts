@@ -107,3 +107,32 @@ test('a denial stays a denial', async () => {
     code: 'forbidden',
   })
 })
+
+test('of an error of a statement that may carry a password nothing is kept beside what the agent sees', async () => {
+  const failure: Part = {
+    kind: 'failure',
+    code: '42601',
+    message: "near 'hunter-two'",
+    bytes: new Uint8Array(9),
+  }
+  const reducing: MaskPlan = {
+    masked: [],
+    async *apply(result) {
+      for await (const part of result)
+        yield part.kind === 'failure' ? { ...part, message: 'syntax_error' } : part
+    },
+  }
+  const withheldOf = async (mayHoldSecrets: boolean) => {
+    const operation = sqlOperation({ trace: () => reducing, mayHoldSecrets })
+    const chain = [deciding(allow), mask({ key: 'key', keepsErrorTexts: true })]
+    const target = async function* () {
+      yield failure
+    }
+    const [part] = await Array.fromAsync(
+      run(chain, target, establishedSession(), operation, new AbortController().signal),
+    )
+    return part && 'withheld' in part
+  }
+
+  expect([await withheldOf(false), await withheldOf(true)]).toEqual([true, false])
+})
