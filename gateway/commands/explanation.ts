@@ -158,7 +158,10 @@ async function explainSql(
   try {
     const analyse = analyser({ parser: grammar, trusted: new Set(target.trustedFunctions) })
     const scope = new SessionScope({ analyse, catalog }, settings)
-    const prepared = await scope.understand(asked.text, 0, async () => {})
+    const prepared = await scope.understand(asked.text, 0, {
+      settled: async () => {},
+      ask: async () => undefined,
+    })
     const parameters = asked.parameter.map((value) => ({
       format: 'text' as const,
       value: new TextEncoder().encode(value),

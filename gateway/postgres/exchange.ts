@@ -1,6 +1,7 @@
 /** One message of the agent that the target will answer, and how the answer is recognised. @module */
 import type { Denied } from '../errors.ts'
 import type { Part, ResultStream } from '../operation.ts'
+import type { Inquiry } from './inquiry.ts'
 import type { Change } from './names.ts'
 import type { StatementOperation } from './statement-operation.ts'
 
@@ -17,7 +18,7 @@ export type Step =
   | 'call'
   | 'sync'
 
-export type Exchange = Forwarded | Refused | Conducted
+export type Exchange = Forwarded | Refused | Conducted | Inquiry
 
 export type Protocol = 'simple' | 'extended'
 

@@ -18,6 +18,7 @@ import {
   searchPathOf,
   unknownNames,
 } from '../sql/name-state.ts'
+import { type AskSession, readOwnCatalog, readTemporarySchema, withOwnTemporary } from '../sql/own-catalog.ts'
 import type { Scope, SessionNames } from '../sql/scope.ts'
 import type { Statement } from '../sql/statement.ts'
 import type { TransactionStatus } from './backend.ts'
@@ -37,6 +38,14 @@ export interface StartPath {
   readonly searchPath: string
   /** The setting `role`; `none` when it is not set. */
   readonly role: string
+}
+
+/** What a session does for whoever wants to understand its next statement. */
+export interface SessionView {
+  /** Resolves when everything that was asked for is answered. */
+  settled(): Promise<void>
+  /** Asks its target, between two statements of the agent. */
+  readonly ask: AskSession
 }
 
 export class SessionScope {
@@ -64,6 +73,19 @@ export class SessionScope {
   #mayHaveTemporary = false
   /** Where DDL was last asked for, until its transaction has ended: other connections do not see it yet. */
   #ddlSegment: number | undefined
+  /** The same of temporary objects, which code that nobody can look into may have made or dropped. */
+  #temporarySegment: number | undefined
+  /** Since the catalog was last read for temporary objects. */
+  #isTemporaryStale = false
+  /** What `pg_temp` stands for, once it has been asked for. */
+  #temporarySchema: string | undefined
+  /** Changes with what only the session sees. */
+  #ownVersion = 0
+  /** What it saw when it was last asked; nothing when it could not tell. */
+  #own:
+    | { readonly committed: Catalog; readonly version: number; readonly catalog: Catalog | undefined }
+    | undefined
+  #withTemporary: { readonly committed: Catalog; readonly catalog: Catalog } | undefined
   /** The last statement asked for may change what the next one means: it must have ended before. */
   #isBarrierUp = false
   /** Changes with everything above, and with the settings. */
@@ -81,28 +103,27 @@ export class SessionScope {
    * Facts of a text, of a function by its number, or of a prepared statement as it is now: the server reads one
    * anew when what it depends on has changed.
    *
-   * @param settled waits until everything that was asked for is answered
    * @throws Error when the catalog cannot be read
    */
   async understand(
     what: string | number | Prepared,
     segment: number,
-    settled: () => Promise<void>,
+    session: SessionView,
   ): Promise<Prepared> {
     // How an earlier segment ends may bring names back to what they meant.
     const mustSettle = this.#isBarrierUp || (segment > this.#readySegment + 1 && this.#mayBringBack())
     if (mustSettle) {
-      await settled()
+      await session.settled()
       this.#isBarrierUp = false
     }
     const { catalog } = this.#analysis
-    let known = catalog.current() ?? (await catalog.read())
-    let seen = this.#look(what, known, segment)
-    const { hasUnknownName } = seen.statement
-    if (!hasUnknownName && !seen.isUncertain) return seen
-    if (seen.isUncertain) await settled()
-    if (hasUnknownName) known = await catalog.refresh('unknown name')
-    seen = this.#look(what, known, segment)
+    let seen = this.#look(what, this.#known() ?? (await this.#see(session)), segment)
+    const { hasUnknownName, hasTemporaryName } = seen.statement
+    if (!hasUnknownName && !hasTemporaryName && !seen.isUncertain) return seen
+    if (seen.isUncertain) await session.settled()
+    if (hasTemporaryName) this.#temporarySchema ??= await readTemporarySchema(session.ask)
+    if (hasUnknownName) await catalog.refresh('unknown name')
+    seen = this.#look(what, await this.#see(session), segment)
     return seen
   }
 
@@ -111,8 +132,11 @@ export class SessionScope {
    * @throws Error when the catalog cannot be read
    */
   async understandAnew(prepared: Prepared, segment: number): Promise<Prepared> {
-    const catalog = await this.#analysis.catalog.refresh('time')
-    return catalog === prepared.catalog ? prepared : this.#look(prepared, catalog, segment)
+    const committed = await this.#analysis.catalog.refresh('time')
+    if (committed === prepared.catalog) return prepared
+    // What it alone sees the session has not changed: it waits.
+    const seen = [this.#own, this.#withTemporary].find((each) => each?.catalog === prepared.catalog)
+    return seen?.committed === committed ? prepared : this.#look(prepared, committed, segment)
   }
 
   /** Waits for a statement under way that may change what others mean, or what names stand for. */
@@ -125,7 +149,7 @@ export class SessionScope {
   /** The statement as it was understood, when nothing has changed since that could make a difference. */
   unchanged(prepared: Prepared): Prepared | undefined {
     const { version, catalog, isUncertain, statement } = prepared
-    const isSame = version === this.#version && catalog === this.#analysis.catalog.current()
+    const isSame = version === this.#version && catalog === this.#known()
     const isWhole = !isUncertain && !statement.hasUnknownName && !statement.needsSession
     return isSame && isWhole && !this.#isBarrierUp && !this.#mayBringBack() ? prepared : undefined
   }
@@ -137,12 +161,16 @@ export class SessionScope {
       this.#asked.push({ statement, segment })
       // The end of a transaction matters to names only when that has something to bring back.
       if (this.#mayBringBack()) this.#isBarrierUp = true
+      if (nameChanges.some(({ kind }) => undoing.has(kind))) this.#ownVersion++
     }
     if (!statement.isBarrier) return
     this.#version++
     this.#isBarrierUp = true
-    this.#mayHaveTemporary ||= statement.makesTemporary
-    if (statement.changesCatalog) this.#ddlSegment = segment
+    const { changesCatalog, makesTemporary } = statement
+    this.#mayHaveTemporary ||= makesTemporary
+    if (changesCatalog) this.#ddlSegment = segment
+    if (makesTemporary) this.#temporarySegment = segment
+    if (changesCatalog || makesTemporary) this.#ownVersion++
   }
 
   /** The target has answered; takes down what the statement named and forgot. */
@@ -187,6 +215,10 @@ export class SessionScope {
   /** A transaction that has ended takes its portals along, and shows its DDL to others. */
   #transactionEnded(segment: number): void {
     this.portals.deleteUntil(segment)
+    if (this.#temporarySegment !== undefined && this.#temporarySegment <= segment) {
+      this.#temporarySegment = undefined
+      this.#isTemporaryStale = true
+    }
     if (this.#ddlSegment === undefined || this.#ddlSegment > segment) return
     this.#version++
     this.#ddlSegment = undefined
@@ -195,7 +227,60 @@ export class SessionScope {
 
   /** Some statement, answered or not, may have left something that the end of its transaction brings back. */
   #mayBringBack(): boolean {
-    return !isSettled(this.#names) || this.#asked.some(({ statement }) => statement.changesSearchPath)
+    return (
+      this.#isAlone() ||
+      !isSettled(this.#names) ||
+      this.#asked.some(({ statement }) => statement.changesSearchPath)
+    )
+  }
+
+  /** The session may see what nobody else does, until its transaction ends. */
+  #isAlone(): boolean {
+    return (
+      this.#ddlSegment !== undefined ||
+      (this.#temporarySchema !== undefined && this.#temporarySegment !== undefined)
+    )
+  }
+
+  /** The catalog that counts now, where that need not be asked for. */
+  #known(): Catalog | undefined {
+    const committed = this.#analysis.catalog.current()
+    if (this.#isAlone()) {
+      const isCurrent = this.#own?.version === this.#ownVersion && this.#own.committed === committed
+      return isCurrent ? this.#own?.catalog : undefined
+    }
+    if (this.#temporarySchema === undefined) return committed
+    const isCurrent = !this.#isTemporaryStale && this.#withTemporary?.committed === committed
+    return isCurrent ? this.#withTemporary?.catalog : undefined
+  }
+
+  /** The catalog that counts now. Where the session cannot tell what it alone sees, it is that of others. */
+  async #see({ ask }: SessionView): Promise<Catalog> {
+    const { catalog } = this.#analysis
+    let committed = catalog.current() ?? (await catalog.read())
+    const known = this.#known()
+    if (known) return known
+    if (!this.#isAlone()) {
+      const schema = this.#temporarySchema
+      if (schema === undefined) return committed
+      if (this.#isTemporaryStale) committed = await catalog.refresh('ddl')
+      this.#isTemporaryStale = false
+      this.#withTemporary = { committed, catalog: withOwnTemporary(committed, schema) }
+      return this.#withTemporary.catalog
+    }
+    const version = this.#ownVersion
+    if (this.#own?.version === version && this.#own.committed === committed) return committed
+    let own = this.#readsAsWritten() ? await readOwnCatalog(ask, committed) : undefined
+    if (own === 'other') {
+      const newer = await catalog.refresh('mismatch')
+      if (newer !== committed) own = await readOwnCatalog(ask, newer)
+      committed = newer
+    }
+    if (own === undefined) return committed
+    const found = own === 'other' ? undefined : own
+    this.#own = { committed, version, catalog: found }
+    this.#temporarySchema ??= found?.temporary?.schema
+    return found ?? committed
   }
 
   /** A statement was answered: what it does to names is done, or is not. */
@@ -278,16 +363,21 @@ export class SessionScope {
       prepared: lookUp(this.statements),
       cursor: lookUp(this.portals),
       mayHaveTemporary: this.#mayHaveTemporary,
-      hasUncommittedDdl: this.#ddlSegment !== undefined,
-      readsAsWritten:
-        this.#settings.get('standard_conforming_strings') !== 'off' &&
-        this.#settings.get('client_encoding') === 'UTF8',
+      hasUncommittedDdl: this.#ddlSegment !== undefined && catalog.committed === undefined,
+      readsAsWritten: this.#readsAsWritten(),
     }
     const text = typeof what === 'string' ? what : what.text
     const statement =
       typeof what === 'string' ? this.#analysis.analyse(text, scope) : what.statement.under(scope)
     const types = typeof what === 'string' ? [] : what.types
     return { text, statement, types, version, role, catalog, isUncertain }
+  }
+
+  #readsAsWritten(): boolean {
+    return (
+      this.#settings.get('standard_conforming_strings') !== 'off' &&
+      this.#settings.get('client_encoding') === 'UTF8'
+    )
   }
 
   /** Worked out once for as long as nothing changes. */
@@ -326,6 +416,11 @@ interface PathFor {
   readonly searchPath: readonly string[] | undefined
   readonly names: SessionNames
 }
+
+/** Changes that come with others, of what the session has made. */
+const undoing: ReadonlySet<NameChange['kind']> = new Set([
+  ...(['unknown', 'anything', 'commit', 'rollback', 'rollback to', 'discard'] as const),
+])
 
 /** Changes that an error later in the same text may not bring back. */
 const outliving: ReadonlySet<NameChange['kind']> = new Set([

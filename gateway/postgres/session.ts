@@ -66,11 +66,12 @@ import {
   readQuery,
 } from './frontend.ts'
 import { IdleLimit } from './idle-limit.ts'
+import { Inquiry } from './inquiry.ts'
 import type { Change, Portal, Prepared } from './names.ts'
 import { Outbox } from './outbox.ts'
 import type { TargetLimits } from './postgres-target.ts'
 import type { MeasuresInForce } from './session-measures.ts'
-import { type Analysis, SessionScope, type StartPath } from './session-scope.ts'
+import { type Analysis, SessionScope, type SessionView, type StartPath } from './session-scope.ts'
 import { StatementOperation } from './statement-operation.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -137,6 +138,9 @@ export class PostgresSession {
   #isSkipping = false
   /** Messages of the extended protocol were read, and no Sync since. */
   #isSegmentOpen = false
+  /** Of this segment nothing can be under way. */
+  #isSegmentNew = true
+  readonly #view: SessionView = { settled: () => this.#settled(), ask: (texts) => this.#inquire(texts) }
 
   // What the writer knows.
   readonly #queue: Exchange[] = []
@@ -266,6 +270,7 @@ export class PostgresSession {
     if (this.#simpleCopy && !duringCopy.has(type) && !this.#simpleCopy.isAnswered)
       return this.#afterCopy(frame)
     if (this.#isSkipping && type !== frontend.Sync) return undefined
+    this.#isSegmentNew = !this.#isSegmentOpen
     if (ofSegment.has(type)) this.#isSegmentOpen = true
     switch (type) {
       case frontend.Query:
@@ -501,7 +506,7 @@ export class PostgresSession {
   /** Facts of a text, a prepared statement or a function by its number; refuses the message when they cannot be found out. */
   async #understand(what: string | number | Prepared, protocol: Protocol): Promise<Prepared | undefined> {
     try {
-      return await this.#scope.understand(what, this.#segment, () => this.#settled())
+      return await this.#scope.understand(what, this.#segment, this.#view)
     } catch (cause) {
       this.#refuse(protocol, errorOf(this.#unreadableCatalog(cause)))
       return undefined
@@ -512,6 +517,22 @@ export class PostgresSession {
     const message = `Cannot understand statement: the catalog of target "${this.#session.target.name}" cannot be read`
     this.#services.log.error({ err: cause, session: this.#session.id }, message)
     return new Denied('unavailable', message)
+  }
+
+  /** Asks the target what the gateway wants to know itself; nothing comes back when now is not the time. */
+  async #inquire(texts: readonly string[]): ReturnType<SessionView['ask']> {
+    // Within a segment a Sync would commit what was done so far, and an error without one make the target skip.
+    if (!this.#isSegmentNew) return undefined
+    await this.#settled()
+    if (this.#isSkipping || this.#transaction === 'E') return undefined
+    const inquiry = new Inquiry(texts, this.#transaction, this.#segment)
+    this.#upstream.outbox.push(inquiry.frames)
+    this.#push(inquiry)
+    await this.#upstream.outbox.flush()
+    await this.#idle.promise
+    // A signal that came late must not hit what comes next.
+    if (this.#cancelling) await this.#cancelling.catch(() => undefined)
+    return inquiry.rows
   }
 
   /** Decides a Parse or Bind by itself, when no Execute came to decide it with. */
@@ -848,7 +869,51 @@ export class PostgresSession {
         return this.#answerRefusal(exchange, exchange.error)
       case 'conducted':
         return this.#answerConducted(exchange)
+      case 'inquiry':
+        return this.#answerInquiry(exchange)
     }
+  }
+
+  /** Of this the agent sees nothing but what the target would have told it anyway. */
+  async #answerInquiry(inquiry: Inquiry): Promise<void> {
+    for (;;) {
+      // An error in it is none of the agent's.
+      const scanned = this.#upstream.poll()
+      if (!scanned) {
+        await this.#moreFromTarget()
+        continue
+      }
+      const { isOver } = await this.#passOnApart(scanned)
+      if (isOver) continue
+      const more = inquiry.take(scanned)
+      if (more instanceof Uint8Array) {
+        this.#upstream.outbox.push(more)
+        await this.#upstream.outbox.flush()
+      } else if (more !== undefined) {
+        return this.#inquired(more, inquiry.segment)
+      }
+    }
+  }
+
+  /** What may come at any time, whoever has asked: settings that were reloaded, notifications, a last word. */
+  async #passOnApart(scanned: Scanned): Promise<{ readonly isOver: boolean }> {
+    if (scanned.kind === 'run') return { isOver: false }
+    const { type, frame } = scanned
+    const isOver = type === backend.ErrorResponse && isFinal(readErrorFields(frame))
+    if (isOver) this.#isOver = true
+    if (type === backend.ParameterStatus) this.#noteParameter(frame)
+    if (isOver || type === backend.ParameterStatus || type === backend.NotificationResponse)
+      await this.#outbox.push(frame)
+    return { isOver }
+  }
+
+  /** Only a cancel request of the agent's, in the wrong moment, can have failed its transaction. */
+  #inquired(status: TransactionStatus, segment: number): void {
+    if (status === this.#transaction) return
+    if (status !== 'E') throw this.#misunderstood()
+    this.#transaction = status
+    this.#scope.failed()
+    this.#scope.ready(status, segment)
   }
 
   async #answerForwarded(exchange: Forwarded): Promise<void> {

@@ -28,6 +28,7 @@ export class AlikeStatement implements Statement {
   readonly changesCatalog = false
   readonly makesTemporary = false
   readonly hasUnknownName = false
+  readonly hasTemporaryName = false
   readonly needsSession = false
   readonly nameChanges = []
   readonly settings = []

@@ -154,7 +154,8 @@ function keyOf(
 function viewScope(catalog: Catalog): Scope {
   return {
     catalog,
-    searchPath: ['pg_catalog'],
+    // Where a session's own catalog was printed, temporary names are without a schema.
+    searchPath: ['pg_catalog', 'pg_temp'],
     prepared: () => undefined,
     cursor: () => undefined,
     mayHaveTemporary: false,
@@ -201,7 +202,7 @@ function partsOf(
 
     for (const { name, statement } of prepares) prepared.set(name, statement)
     for (const { name, statement } of opens) cursors.set(name, statement)
-    isUncertain ||= effects.changesCatalog
+    isUncertain ||= effects.changesCatalog || changesOwn(effects, scope.catalog)
     const named = effects.nameChanges.reduce(changed, names)
     const isSame = named.now === names.now
     names = named
@@ -212,6 +213,12 @@ function partsOf(
     }
   }
   return parts
+}
+
+/** It may take back, or drop, what the session alone sees. */
+function changesOwn({ nameChanges, makesTemporary }: Effects, { committed, temporary }: Catalog): boolean {
+  const endsWork = nameChanges.some(({ kind }) => ['commit', 'rollback', 'rollback to'].includes(kind))
+  return (committed !== undefined && endsWork) || (temporary !== undefined && makesTemporary)
 }
 
 interface AnalysedPart extends Part {
@@ -293,7 +300,11 @@ function effectsOf(tree: Node, collected: Collected, catalog: Catalog, context: 
       runsAnything ||
       [...collected.commands].some((command) => !notDdl.has(command)) ||
       collected.runs.some((run) => run.changesCatalog),
-    makesTemporary: isOpaque || collected.makesTemporary || collected.runs.some((run) => run.makesTemporary),
+    makesTemporary:
+      isOpaque ||
+      collected.makesTemporary ||
+      collected.commands.has('discard') ||
+      collected.runs.some((run) => run.makesTemporary),
   }
 }
 
@@ -352,6 +363,7 @@ class AnalysedStatement implements Statement {
   readonly changesCatalog: boolean
   readonly makesTemporary: boolean
   readonly hasUnknownName: boolean
+  readonly hasTemporaryName: boolean
   readonly runs: readonly Statement[]
   readonly prepares: readonly Named[]
   readonly opens: readonly Named[]
@@ -384,6 +396,9 @@ class AnalysedStatement implements Statement {
     this.makesTemporary = isUnknown || effects.some((each) => each.makesTemporary)
     this.copyIn = all.some((collected) => collected.copyIn)
     this.hasUnknownName = all.some((collected) => collected.hasUnknownName)
+    this.hasTemporaryName = all.some(
+      ({ hasTemporaryName, runs }) => hasTemporaryName || runs.some((run) => run.hasTemporaryName),
+    )
     this.runs = all.flatMap((collected) => collected.runs)
     this.prepares = parts.flatMap((part) => part.prepares)
     this.opens = parts.flatMap((part) => part.opens)

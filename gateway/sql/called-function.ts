@@ -41,6 +41,7 @@ export function calledFunction(oid: number, catalog: Catalog): Statement {
     changesCatalog: false,
     makesTemporary: isUnknownCode,
     hasUnknownName: known === undefined,
+    hasTemporaryName: false,
     needsSession: false,
     prepares: [],
     opens: [],

@@ -182,6 +182,7 @@ async function readNewer(connection: CatalogConnection, known: Snapshot | undefi
   async function read(): Promise<Snapshot> {
     const definitions = await readDefinitions(connection)
     const relations = await query('relations')
+    const [fixed] = await connection.query(builtinsQuery)
     const rows = {
       session,
       usable,
@@ -198,6 +199,7 @@ async function readNewer(connection: CatalogConnection, known: Snapshot | undefi
       unseen: await query('unseen'),
       typeFunctions: await query('typeFunctions'),
       implicitCasts: await query('implicitCasts'),
+      builtins: String(fixed?.builtins),
     }
     // What could not be read now is read the next time, whether or not anything has changed.
     const isWhole = ![...definitions.values()].includes(unreadable)
@@ -218,7 +220,7 @@ const unreadable = 'the view is locked'
 
 /** The queries of views by OID. Printing one takes locks on what it reads, as nothing else here does. */
 async function readDefinitions(connection: CatalogConnection): Promise<ReadonlyMap<number, string>> {
-  const views = (await connection.query(viewsQuery)).map(({ oid }) => Number(oid))
+  const views = (await connection.query(viewOidsQuery)).map(({ oid }) => Number(oid))
   const printed = await print(`ANY (ARRAY[${views.join()}]::oid[])`)
   if (printed) return printed
   const found = new Map<number, string>(views.map((oid) => [oid, unreadable]))
@@ -230,9 +232,8 @@ async function readDefinitions(connection: CatalogConnection): Promise<ReadonlyM
   /** @returns nothing when one of them is locked, or gone */
   async function print(which: string): Promise<ReadonlyMap<number, string> | undefined> {
     await connection.query('SAVEPOINT printing')
-    const text = `SELECT oid, pg_get_viewdef(oid) AS definition FROM pg_class WHERE oid = ${which}`
     try {
-      const rows = await connection.query(text)
+      const rows = await connection.query(viewsQuery(`oid = ${which}`))
       await connection.query('RELEASE SAVEPOINT printing')
       return new Map(rows.map(({ oid, definition }) => [Number(oid), String(definition)]))
     } catch {
@@ -243,7 +244,13 @@ async function readDefinitions(connection: CatalogConnection): Promise<ReadonlyM
   }
 }
 
-const viewsQuery = `SELECT oid FROM pg_class WHERE relkind IN ('v', 'm') AND oid >= ${firstUserOid}`
+const areViews = `relkind IN ('v', 'm') AND oid >= ${firstUserOid}`
+const viewOidsQuery = `SELECT oid FROM pg_class WHERE ${areViews}`
+
+/** The queries of views that users made, every name in them qualified that is not on the search path. */
+export function viewsQuery(condition: string): string {
+  return `SELECT oid, pg_get_viewdef(oid) AS definition FROM pg_class WHERE ${areViews} AND ${condition}`
+}
 
 const sessionQuery = `
   SELECT current_database() AS database, to_json(current_schemas(true)) AS path,
@@ -261,6 +268,16 @@ const versionQuery = `SELECT concat_ws(' ', ${readFrom
   .map((name) => `(SELECT concat(count(*), ':', sum(hashtext(concat(xmin, ctid))::bigint)) FROM ${name})`)
   .join(', ')}) AS version`
 
+/** As above, of PostgreSQL's own objects, and of what may tie those to objects of users. */
+export const builtinsQuery = `SELECT concat_ws(' ', ${[
+  ...['pg_class WHERE oid', 'pg_attribute WHERE attrelid', 'pg_attrdef WHERE adrelid', 'pg_proc WHERE oid'],
+  ...['pg_operator WHERE oid', 'pg_type WHERE oid', 'pg_rewrite WHERE ev_class', 'pg_trigger WHERE tgrelid'],
+]
+  .map((rows) => `${rows} < ${firstUserOid}`)
+  .concat('pg_language', 'pg_cast', 'pg_opclass', 'pg_amop', 'pg_amproc')
+  .map((rows) => `(SELECT concat(count(*), ':', sum(hashtext(xmin::text)::bigint)) FROM ${rows})`)
+  .join(', ')}) AS builtins`
+
 /**
  * Functions of PostgreSQL's own that an expression calls and whose result may change: `pg_depend` does not tell of
  * those, as they cannot go away.
@@ -269,17 +286,19 @@ const calledIn = (tree: string): string => `
   SELECT f.oid AS function FROM regexp_matches(${tree}::text, ':funcid ([0-9]+)', 'g') AS m (ids)
     JOIN pg_proc f ON f.oid = m.ids[1]::oid WHERE f.oid < ${firstUserOid} AND f.provolatile <> 'i'`
 
-const queries = {
-  // Which schemas of a search path count, for each role that the account can become.
-  usable: `
+/** Which schemas of a search path count, for each role that this one, an expression, can become. */
+export const usableQuery = (role: string): string => `
     SELECT r.rolname AS role,
            coalesce(to_json(array_agg(n.nspname ORDER BY n.nspname)
                               FILTER (WHERE has_schema_privilege(r.oid, n.oid, 'USAGE'))), '[]') AS schemas
-    FROM (SELECT oid, rolname FROM pg_roles WHERE pg_has_role(oid, 'MEMBER')
-          ORDER BY rolname <> current_user, rolname <> session_user, rolname LIMIT ${maxRoles + 1}) r,
+    FROM (SELECT oid, rolname FROM pg_roles WHERE pg_has_role(${role}, oid, 'MEMBER')
+          ORDER BY rolname <> ${role}, rolname <> session_user, rolname LIMIT ${maxRoles + 1}) r,
          pg_namespace n
     WHERE n.nspname !~ '^pg_(temp|toast)'
-    GROUP BY r.rolname ORDER BY r.rolname`,
+    GROUP BY r.rolname ORDER BY r.rolname`
+
+export const queries = {
+  usable: usableQuery('current_user'),
 
   relations: `
     SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,

@@ -35,6 +35,15 @@ export interface Catalog {
   typeByOid(oid: number): Type | undefined
   /** Functions of implicit casts made by users: any statement may run them without a word. */
   readonly hiddenFunctions: readonly CatalogFunction[]
+  /** Two catalogs with the same have the same objects of PostgreSQL's own. */
+  readonly builtins: string
+  /**
+   * Present where the temporary objects in it are those of one session, in the schema `pg_temp`, and no others are.
+   * `schema` is its real name; none when the session has no temporary objects.
+   */
+  readonly temporary?: { readonly schema: string | undefined }
+  /** What others see while this is what a session sees in the middle of its transaction. */
+  readonly committed?: Catalog
 }
 
 export interface Relation {
@@ -205,13 +214,19 @@ export interface CatalogRows {
   readonly unseen: readonly { relation: number; function: number; access: 'read' | 'write' }[]
   readonly typeFunctions: readonly { type: number; function: number }[]
   readonly implicitCasts: readonly { function: number }[]
+  readonly builtins: string
 }
 
-/** Builds a snapshot. */
-export function catalog(generation: number, rows: CatalogRows): Catalog {
+/**
+ * Builds a snapshot.
+ *
+ * @param fixed has the functions of PostgreSQL's own, where they are not among the rows
+ */
+export function catalog(generation: number, rows: CatalogRows, fixed?: Catalog): Catalog {
   const typeNames = new Map(rows.types.map(({ oid, name }) => [oid, name]))
   const functionsByOid = new Map(rows.functions.map((row) => [row.oid, catalogFunction(row, typeNames)]))
-  const function_ = (oid: number) => functionsByOid.get(oid) ?? missingFunction(oid)
+  const function_ = (oid: number) =>
+    functionsByOid.get(oid) ?? fixed?.functionByOid(oid) ?? missingFunction(oid)
   const functions = Map.groupBy(functionsByOid.values(), ({ name }) => name)
   const operators = groupBy(
     rows.operators,
@@ -253,6 +268,7 @@ export function catalog(generation: number, rows: CatalogRows): Catalog {
     types: (name) => types.get(name) ?? [],
     typeByOid: (oid) => typesByOid.get(oid),
     hiddenFunctions: rows.implicitCasts.map((row) => function_(row.function)),
+    builtins: rows.builtins,
   }
 }
 

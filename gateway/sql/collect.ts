@@ -33,6 +33,8 @@ export interface Collected {
   readonly locks: ReadonlyMap<string, LockFact>
   readonly problems: ReadonlySet<string>
   readonly hasUnknownName: boolean
+  /** Some name may be that of a temporary object, and it is not known whose. */
+  readonly hasTemporaryName: boolean
   readonly hasWhere: boolean
   readonly hasLocks: boolean
   /** What each mention of a relation in a FROM clause, or as a target, stands for. */
@@ -176,6 +178,7 @@ class Collector implements Collected {
   readonly opens: NamedQuery[] = []
   readonly forgets: Statement['forgets'][number][] = []
   hasUnknownName = false
+  hasTemporaryName = false
   hasWhere = true
   hasLocks = false
   hasUnknownCursor = false
@@ -777,19 +780,26 @@ class Collector implements Collected {
 
   /** Everything that a name may mean: one relation, or several when that depends on the session. */
   #lookUp(schema: string | undefined, name: string): readonly Relation[] {
+    const { temporary } = this.#catalog
     if (schema !== undefined) {
-      if (isTemporary(schema)) return this.#temporary(name)
+      if (isTemporary(schema) && !temporary) return this.#temporary(name)
       const relation = this.#catalog.relation(schema, name)
       return relation ? [relation] : []
     }
-    const temporary = this.#scope.mayHaveTemporary ? this.#temporary(name) : []
+    const others = this.#scope.mayHaveTemporary && !temporary ? this.#temporary(name) : []
     const path = this.#scope.searchPath
-    if (!path) return [...temporary, ...this.#catalog.relations(name).filter(isPermanent)]
-    for (const candidate of ['pg_catalog', ...path].slice(path.includes('pg_catalog') ? 1 : 0)) {
-      const relation = isTemporary(candidate) ? undefined : this.#catalog.relation(candidate, name)
-      if (relation) return [...temporary, relation]
+    if (!path) {
+      const isSeen = (relation: Relation): boolean => temporary !== undefined || isPermanent(relation)
+      return [...others, ...this.#catalog.relations(name).filter(isSeen)]
     }
-    return temporary
+    // Of those that the path does not list, pg_temp comes first, then pg_catalog (recomputeNamespacePath).
+    const unlisted = ['pg_temp', 'pg_catalog'].filter((candidate) => !path.includes(candidate))
+    for (const candidate of [...unlisted, ...path]) {
+      if (isTemporary(candidate) && !temporary) continue
+      const relation = this.#catalog.relation(candidate, name)
+      if (relation) return [...others, relation]
+    }
+    return others
   }
 
   #temporary(name: string): readonly Relation[] {
@@ -809,7 +819,10 @@ class Collector implements Collected {
     }
     if (found.length > 1) this.problems.add(`relation "${name}" may be one of several`)
     for (const relation of found) {
-      if (!isPermanent(relation)) this.problems.add(`relation "${name}" is temporary`)
+      if (!isPermanent(relation) && !this.#catalog.temporary) {
+        this.problems.add(`relation "${name}" is temporary`)
+        this.hasTemporaryName = true
+      }
       const known = this.relations.get(relation) ?? new Set()
       for (const one of access) known.add(one)
       this.relations.set(relation, known)
@@ -1065,7 +1078,7 @@ class Collector implements Collected {
       (each) =>
         each.schema === 'pg_catalog' ||
         path.includes(each.schema) ||
-        (this.#scope.mayHaveTemporary && isTemporary(each.schema)),
+        ((this.#scope.mayHaveTemporary || this.#catalog.temporary) && isTemporary(each.schema)),
     )
   }
 }

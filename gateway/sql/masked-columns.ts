@@ -34,7 +34,8 @@ const none: ReadonlyMap<string, MaskedColumn> = new Map()
 export function maskedColumns(masks: readonly Mask[], catalog: Catalog, types: ValueTypes): MaskedColumns {
   const found = new Map<number, Map<string, MaskedColumn>>()
   const columnMasks = masks.filter(({ kind }) => kind === 'column')
-  for (const mask of columnMasks) spread(...resolve(mask, catalog, types), mask)
+  for (const mask of columnMasks)
+    for (const [relation, column] of resolve(mask, catalog, types)) spread(relation, column, mask)
 
   return {
     size: columnMasks.length,
@@ -97,22 +98,41 @@ function combinedMasks(known: readonly Mask[], mask: Mask): readonly Mask[] {
   return both === same ? known : known.with(index, both)
 }
 
-function resolve(mask: Mask, catalog: Catalog, types: ValueTypes): readonly [Relation, CatalogColumn] {
+/** What a session has renamed in its transaction is the same column still; so is, from then on, what has its name. */
+function resolve(
+  mask: Mask,
+  catalog: Catalog,
+  types: ValueTypes,
+): readonly (readonly [Relation, CatalogColumn])[] {
   const [schema = '', table = '', name = '', ...rest] = mask.field.split('.')
-  const relation = catalog.relation(schema, table)
-  const column = rest.length === 0 ? relation?.columns.get(name) : undefined
-  if (!relation || !column) {
+  const named =
+    rest.length === 0 ? [columnNamed(catalog), committedColumn()].filter((each) => each !== undefined) : []
+  if (named.length === 0) {
     throw new Denied('unmaskable', `Cannot apply mask "${mask.field}": the target has no such column`, {
       hint: 'Tell the policy owners: a mask must name an existing schema.table.column.',
     })
   }
-  const problem = misfit(mask, types.of(column.type))
-  if (problem !== undefined) {
+  for (const [, column] of named) {
+    const problem = misfit(mask, types.of(column.type))
+    if (problem === undefined) continue
     throw new Denied('unmaskable', `Cannot apply mask "${mask.field}": ${problem}`, {
       hint: 'Tell the policy owners: a mask must fit the type of its column.',
     })
   }
-  return [relation, column]
+  return named
+
+  function columnNamed(among: Catalog): readonly [Relation, CatalogColumn] | undefined {
+    const relation = among.relation(schema, table)
+    const column = relation?.columns.get(name)
+    return relation && column && [relation, column]
+  }
+
+  function committedColumn(): readonly [Relation, CatalogColumn] | undefined {
+    const [before, column] = (catalog.committed && columnNamed(catalog.committed)) ?? []
+    const relation = before && catalog.relationByOid(before.oid)
+    const same = relation && column && columnNumbered(relation, column.number)
+    return relation && same && [relation, same]
+  }
 }
 
 function columnNumbered(relation: Relation, number: number): CatalogColumn | undefined {

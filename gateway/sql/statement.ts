@@ -38,10 +38,12 @@ export interface Statement {
   readonly hidesSettings: boolean
   /** DDL, or code that may run it. */
   readonly changesCatalog: boolean
-  /** It makes temporary objects, or runs code that may. */
+  /** It makes or discards temporary objects, or runs code that may. */
   readonly makesTemporary: boolean
   /** Some name in it is not in the catalog: refresh that and analyse again. */
   readonly hasUnknownName: boolean
+  /** Some name in it may be that of a temporary object, and it is not known whose. */
+  readonly hasTemporaryName: boolean
   /** Prepared statements or cursors of the session are part of its meaning. */
   readonly needsSession: boolean
   /** Statements that SQL's PREPARE names in it. */

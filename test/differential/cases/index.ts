@@ -1,5 +1,6 @@
 import type { Case } from '../script.ts'
 import { copyCases } from './copy.ts'
+import { definitionCases } from './definitions.ts'
 import { extendedCases } from './extended.ts'
 import { pipelineCases } from './pipelines.ts'
 import { sessionCases } from './sessions.ts'
@@ -10,6 +11,7 @@ import { typeCases } from './types.ts'
 export const cases: readonly Case[] = [
   ...simpleCases,
   ...transactionCases,
+  ...definitionCases,
   ...extendedCases,
   ...pipelineCases,
   ...copyCases,
