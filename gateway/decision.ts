@@ -101,9 +101,10 @@ export type TimeUnit = 'year' | 'month' | 'day' | 'hour'
 
 /**
  * `equality`: compare it with a literal or a parameter, which tells whether a guess is right. `join`: compare it
- * with another masked column, or with any when `equality` is allowed too.
+ * with another masked column, or with any when `equality` is allowed too. `view`: a view of the target may decide by
+ * it in its own query. `write`: give it another value, which looks like no masked one.
  */
-export type MaskUse = 'equality' | 'join'
+export type MaskUse = 'equality' | 'join' | 'view' | 'write'
 
 /** A human's answer to a review, bound to one operation. */
 export interface Approval {

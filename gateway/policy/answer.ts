@@ -80,7 +80,7 @@ const jsonPath = z.string().regex(/^(\*\*\.)?(\*|[^.*]+)(\.(\*|[^.*]+))*$/)
 const columnPlace = {
   column: z.string().regex(/^[^.*]+\.[^.*]+\.[^.*]+$/),
   json: jsonPath.exactOptional(),
-  uses: z.array(z.enum(['equality', 'join'])).exactOptional(),
+  uses: z.array(z.enum(['equality', 'join', 'view', 'write'])).exactOptional(),
 }
 const keep = z.int().min(0).max(maxKeep).exactOptional()
 const distance = z.number().min(minDistance).max(maxDistance)

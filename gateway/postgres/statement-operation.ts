@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Mask } from '../decision.ts'
 import type { SqlFacts } from '../facts.ts'
 import { maskRows } from '../masking/data-rows.ts'
+import { refuseWriteBack } from '../masking/write-back.ts'
 import type {
   Digest,
   MaskedOutput,
@@ -104,6 +105,7 @@ export class StatementOperation implements SqlOperation {
     const trace = this.statement.trace(masks)
     this.#touchesMasked = trace.touched
     this.#maskedOutputs = trace.hidden.length > 0 ? trace.hidden : undefined
+    refuseWriteBack(trace, this.parameters)
     return {
       masked: trace.masked,
       apply: (result: ResultStream, digest: Digest) => maskRows(result, trace, digest),

@@ -491,6 +491,7 @@ class AnalysedStatement implements Statement {
         relation: (oid) => catalog.relationByOid(oid),
         view: (relation) => this.#context.view(relation, catalog)?.parts,
         lineage: (part) => this.#context.lineage(catalog).of(part),
+        base: (view) => this.#context.lineage(catalog).baseOf(view),
       }),
     )
     return sqlTrace(traces, this.#context.types(catalog))

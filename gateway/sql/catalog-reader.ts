@@ -306,8 +306,12 @@ export const queries = {
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace`,
 
   columns: `
-    SELECT a.attrelid AS relation, a.attnum AS number, a.attname AS name, a.atttypid AS type, a.attgenerated <> '' AS generated
-    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+    SELECT a.attrelid AS relation, a.attnum AS number, a.attname AS name, a.atttypid AS type, a.attgenerated <> '' AS generated,
+           CASE WHEN a.attidentity <> '' OR EXISTS (SELECT FROM (${calledIn('d.adbin')}) f JOIN pg_proc p ON p.oid = f.function
+                                                    WHERE p.provolatile = 'v') THEN 'fresh'
+                WHEN a.atthasdef OR t.typdefault IS NOT NULL THEN 'constant' ELSE 'null' END AS filled
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_type t ON t.oid = a.atttypid
+      LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'v', 'm', 'f', 'p', 'S')
     ORDER BY a.attrelid, a.attnum`,
 
@@ -327,15 +331,17 @@ export const queries = {
 
   // Null stands for all columns. An index without a plain column hangs on the table as a whole besides.
   constraints: `
-    SELECT conrelid AS relation, to_json(conkey) AS columns
+    SELECT conrelid AS relation, to_json(conkey) AS columns, contype <> 'c' AS unique, false AS nulls
     FROM pg_constraint WHERE contype IN ('c', 'u', 'p', 'x') AND conrelid <> 0
     UNION ALL
     SELECT i.indrelid,
            CASE WHEN bool_or(d.refobjsubid = 0 AND 0 < ANY (i.indkey::int2[])) OR bool_and(d.refobjsubid = 0) THEN NULL
-                ELSE to_json(array_agg(d.refobjsubid) FILTER (WHERE d.refobjsubid > 0)) END
+                ELSE to_json(array_agg(d.refobjsubid) FILTER (WHERE d.refobjsubid > 0)) END, true,
+           bool_or(i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+                   OR coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false))
     FROM pg_index i JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
      AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid
-    WHERE i.indisunique
+    WHERE i.indisunique OR i.indisexclusion
     GROUP BY i.indexrelid, i.indrelid`,
 
   references: `
@@ -365,7 +371,8 @@ export const queries = {
 
   functions: `
     SELECT p.oid, n.nspname AS schema, p.proname AS name, p.provolatile AS volatility, l.lanname AS language,
-           p.prosecdef AS definer, p.proargtypes::text AS types, p.pronargs - p.pronargdefaults AS least,
+           p.prosecdef AS definer, p.prokind = 'f' AS plain, p.proargtypes::text AS types,
+           p.pronargs - p.pronargdefaults AS least,
            CASE WHEN p.provariadic = 0 THEN p.pronargs END AS most,
            EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
                    AND d.deptype = 'e') AS extension

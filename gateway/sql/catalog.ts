@@ -65,8 +65,8 @@ export interface Relation {
   readonly functionsOnRead: readonly CatalogFunction[]
   /** Functions that writing runs unseen: triggers, defaults, checks, expression indexes, domains. */
   readonly functionsOnWrite: readonly CatalogFunction[]
-  /** Sets of attribute numbers that a constraint or a unique index ties together; a failure tells of all. */
-  readonly constraints: readonly (readonly number[])[]
+  /** Constraints and unique indexes: a failure tells of all columns that they tie together. */
+  readonly constraints: readonly Constraint[]
   /** Foreign keys of other relations to this one. */
   readonly references: readonly Reference[]
   /** What PostgreSQL uses besides when this one is used. */
@@ -87,6 +87,15 @@ export interface Follow {
   readonly reads?: readonly number[] | undefined
 }
 
+export interface Constraint {
+  /** Attribute numbers. */
+  readonly columns: readonly number[]
+  /** It compares a row with all others. */
+  readonly isUnique: boolean
+  /** So it does where a value is NULL: NULLS NOT DISTINCT, or an expression that makes something of it. */
+  readonly comparesNulls: boolean
+}
+
 export interface CatalogColumn {
   readonly name: string
   /** Attribute number. */
@@ -95,6 +104,8 @@ export interface CatalogColumn {
   readonly type: number
   /** Attribute numbers that a generated column is computed from. */
   readonly sources: readonly number[]
+  /** What an INSERT that leaves it out gives it; `fresh` is another value each time, such as that of a sequence. */
+  readonly byDefault: 'null' | 'constant' | 'fresh'
 }
 
 /** Column `from` of another relation holds a value of column `to`. */
@@ -113,6 +124,8 @@ export interface CatalogFunction extends FunctionFact {
   readonly class: FunctionClass | undefined
   /** OIDs of the types of its arguments. */
   readonly types: readonly number[]
+  /** No aggregate, window function or procedure. */
+  readonly isPlain: boolean
   /** How many arguments a call may have; `most` is unlimited for VARIADIC. */
   readonly arguments: { readonly least: number; readonly most: number }
 }
@@ -170,10 +183,16 @@ export interface CatalogRows {
     name: string
     type: number
     generated: boolean
+    filled: CatalogColumn['byDefault']
   }[]
   readonly sources: readonly { relation: number; number: number; source: number }[]
   readonly inherits: readonly { child: number; parent: number }[]
-  readonly constraints: readonly { relation: number; columns: readonly number[] | null }[]
+  readonly constraints: readonly {
+    relation: number
+    columns: readonly number[] | null
+    unique: boolean
+    nulls: boolean
+  }[]
   readonly references: readonly {
     relation: number
     columns: readonly number[]
@@ -198,6 +217,7 @@ export interface CatalogRows {
     extension: boolean
     /** OIDs of types with blanks between them. */
     types: string
+    plain: boolean
     least: number
     most: number | null
   }[]
@@ -293,7 +313,8 @@ function relationsOf(rows: CatalogRows, function_: (oid: number) => CatalogFunct
     ({ relation }) => relation,
     (row): CatalogColumn => {
       const known = sources.get(`${row.relation}.${row.number}`)?.map(({ source }) => source) ?? []
-      return { name: row.name, number: row.number, type: row.type, sources: row.generated ? known : [] }
+      const { name, number, type, filled } = row
+      return { name, number, type, sources: row.generated ? known : [], byDefault: filled }
     },
   )
   const children = groupBy(
@@ -314,7 +335,10 @@ function relationsOf(rows: CatalogRows, function_: (oid: number) => CatalogFunct
   const constraints = groupBy(
     rows.constraints,
     ({ relation }) => relation,
-    (row) => row.columns ?? columns.get(row.relation)?.map(({ number }) => number) ?? [],
+    (row): Constraint => {
+      const all = columns.get(row.relation)?.map(({ number }) => number) ?? []
+      return { columns: row.columns ?? all, isUnique: row.unique, comparesNulls: row.nulls }
+    },
   )
   const references = groupBy(
     rows.references.flatMap((row) =>
@@ -385,6 +409,7 @@ function catalogFunction(
     isExtension: row.extension,
     class: isBuiltin && isOwnCode(row) ? functionClass(signatureOf(row, types, typeNames)) : undefined,
     types,
+    isPlain: row.plain,
     arguments: { least: row.least, most: row.most ?? Number.POSITIVE_INFINITY },
   }
 }
@@ -414,7 +439,7 @@ function missingFunction(oid: number): CatalogFunction {
       language: '',
       types: '',
     },
-    ...{ definer: false, extension: false, least: 0, most: null },
+    ...{ definer: false, extension: false, plain: false, least: 0, most: null },
   }
   return catalogFunction(row, new Map())
 }

@@ -2,7 +2,7 @@
 import { combinedMask, hiddenMask } from '../combined-mask.ts'
 import type { Mask, MaskUse } from '../decision.ts'
 import { Denied } from '../errors.ts'
-import type { Catalog, CatalogColumn, Relation } from './catalog.ts'
+import type { Catalog, CatalogColumn, Constraint, Relation } from './catalog.ts'
 import { misfit } from './mask-fit.ts'
 import type { ValueTypes } from './values/value-type.ts'
 
@@ -13,6 +13,13 @@ export interface MaskedColumns {
   of(relation: Relation): ReadonlyMap<string, MaskedColumn>
   /** Columns that must not be changed: a constraint ties them to a masked one, and its failure would tell. */
   tied(relation: Relation): ReadonlySet<string>
+  /** Constraints in which a masked column has a part, of partitions and heirs as well. */
+  constraints(relation: Relation): readonly MaskedConstraint[]
+}
+
+/** A constraint with columns by name. */
+export interface MaskedConstraint extends Omit<Constraint, 'columns'> {
+  readonly columns: readonly string[]
 }
 
 export interface MaskedColumn {
@@ -20,6 +27,8 @@ export interface MaskedColumn {
   readonly masks: readonly Mask[]
   /** What all of them allow. */
   readonly uses: ReadonlySet<MaskUse>
+  /** A foreign key looks for its values in another masked column. */
+  readonly isReference?: boolean
 }
 
 const none: ReadonlyMap<string, MaskedColumn> = new Map()
@@ -40,16 +49,30 @@ export function maskedColumns(masks: readonly Mask[], catalog: Catalog, types: V
   return {
     size: columnMasks.length,
     of: ({ oid }) => found.get(oid) ?? none,
+    constraints,
     tied(relation) {
       const masked = found.get(relation.oid) ?? none
-      const numbers = new Set([...masked.keys()].map((name) => relation.columns.get(name)?.number))
       // What a generated column is computed from makes its values, which may be too long or not unique.
       const made = [...masked.keys()].flatMap((name) => relation.columns.get(name)?.sources ?? [])
-      const tied = relation.constraints
-        .filter((columns) => columns.some((number) => numbers.has(number)))
-        .flat()
-      return new Set([...tied, ...made].flatMap((number) => columnNumbered(relation, number)?.name ?? []))
+      return new Set([
+        ...constraints(relation).flatMap(({ columns }) => columns),
+        ...made.flatMap((number) => columnNumbered(relation, number)?.name ?? []),
+      ])
     },
+  }
+
+  function constraints(relation: Relation): readonly MaskedConstraint[] {
+    const masked = found.get(relation.oid) ?? none
+    if (masked.size === 0) return []
+    const own = relation.constraints.map((constraint) => ({
+      ...constraint,
+      columns: constraint.columns.flatMap((number) => columnNumbered(relation, number)?.name ?? []),
+    }))
+    const below = relation.children.flatMap((oid) => {
+      const child = catalog.relationByOid(oid)
+      return child ? constraints(child) : []
+    })
+    return [...own.filter(({ columns }) => columns.some((name) => masked.has(name))), ...below]
   }
 
   function spread(relation: Relation, column: CatalogColumn, given: Mask): void {
@@ -74,8 +97,16 @@ export function maskedColumns(masks: readonly Mask[], catalog: Catalog, types: V
     for (const { relation: oid, from, to } of relation.references) {
       const referring = to === column.number ? catalog.relationByOid(oid) : undefined
       const same = referring && columnNumbered(referring, from)
-      if (referring && same) spread(referring, same, mask)
+      if (!referring || !same) continue
+      spread(referring, same, mask)
+      markReference(referring.oid, same.name)
     }
+  }
+
+  function markReference(oid: number, name: string): void {
+    const masked = found.get(oid)
+    const known = masked?.get(name)
+    if (masked && known) masked.set(name, { ...known, isReference: true })
   }
 }
 
@@ -83,7 +114,7 @@ export function maskedColumns(masks: readonly Mask[], catalog: Catalog, types: V
 function combined(known: MaskedColumn, mask: Mask): MaskedColumn {
   const masks = combinedMasks(known.masks, mask)
   const uses = known.uses.intersection(new Set(mask.uses))
-  return masks === known.masks && uses.size === known.uses.size ? known : { masks, uses }
+  return masks === known.masks && uses.size === known.uses.size ? known : { ...known, masks, uses }
 }
 
 /** A mask for all of a column wins over those for paths in it; paths add up. */

@@ -14,6 +14,7 @@ export const nothingMasked: SqlTrace = {
   hidden: [],
   results: [],
   types: { of: (oid) => ({ kind: 'other', name: String(oid) }) },
+  written: [],
 }
 
 /** What tracing each statement of a text found, as one. */
@@ -26,6 +27,7 @@ export function sqlTrace(parts: readonly Traced[], types: ValueTypes): SqlTrace 
       parts.length === 1 ? result.hidden : result.hidden.map((each) => ({ statement: index + 1, ...each })),
     ),
     results: parts.map(({ result }) => result),
+    written: parts.flatMap(({ written }) => written),
     types,
   }
 }

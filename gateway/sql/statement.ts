@@ -2,6 +2,7 @@
 import type { Mask } from '../decision.ts'
 import type { SqlFacts } from '../facts.ts'
 import type { Column, MaskedOutput } from '../operation.ts'
+import type { Constant } from './lineage/given.ts'
 import type { NameChange } from './name-state.ts'
 import type { Scope } from './scope.ts'
 import type { ValueTypes } from './values/value-type.ts'
@@ -101,6 +102,17 @@ export interface SqlTrace {
   readonly results: readonly ResultPlan[]
   /** What is known of the types that a result may have. */
   readonly types: ValueTypes
+  /** Values that the statement gives masked columns: none of them may be what such a column is shown as. */
+  readonly written: readonly WrittenValue[]
+}
+
+export interface WrittenValue {
+  /** As `schema.table.column`. */
+  readonly column: string
+  /** OID of its type. */
+  readonly type: number
+  readonly masks: readonly Mask[]
+  readonly constant: Constant
 }
 
 /** What one statement shows. */

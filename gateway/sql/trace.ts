@@ -10,13 +10,15 @@ import { carriedBy, namesOf, type RowChange } from './carried.ts'
 import type { CatalogFunction, Relation } from './catalog.ts'
 import type { Collected } from './collect.ts'
 import { isHarmless, isHarmlessRelation, isHarmlessSetting } from './harmless.ts'
-import { isView } from './lineage/catalog-lineage.ts'
-import type { Lineage } from './lineage/lineage.ts'
+import { isView, type ViewBase } from './lineage/catalog-lineage.ts'
+import { constantsOf } from './lineage/given.ts'
+import type { Lineage, Write } from './lineage/lineage.ts'
 import { maskedResult } from './lineage/masked-result.ts'
+import { maskedWrite } from './lineage/masked-write.ts'
 import type { MaskedColumns } from './masked-columns.ts'
-import type { Node } from './node.ts'
+import { child, type Node, nodes } from './node.ts'
 import { plannedResult, unmaskedResult } from './sql-trace.ts'
-import type { Named, ResultPlan } from './statement.ts'
+import type { Named, ResultPlan, WrittenValue } from './statement.ts'
 
 /** One statement of a text. */
 export interface Part {
@@ -34,6 +36,8 @@ export interface Traced {
   /** The masked columns that flow into its result, as `schema.table.column`. */
   readonly masked: readonly string[]
   readonly result: ResultPlan
+  /** What it gives masked columns. */
+  readonly written: readonly WrittenValue[]
 }
 
 export interface TraceContext {
@@ -47,6 +51,8 @@ export interface TraceContext {
   /** The parts of a view's query. */
   view(relation: Relation): readonly Part[] | undefined
   lineage(part: Part): Lineage
+  /** What writing to a view writes to. */
+  base(view: Relation): ViewBase | undefined
 }
 
 /** Commands whose every effect the rules below know. Others are refused while columns are masked. */
@@ -78,7 +84,7 @@ const traceable = new Set([
 ])
 
 /** Of those, the ones that may not come near a masked column at all: a plan tells of statistics. */
-const untouching = ['explain', 'copy from']
+const untouching = ['explain']
 
 /** Of those, the ones that come near a relation without reading or writing a row. */
 const rowless = new Set(['LockStmt', 'TruncateStmt'])
@@ -95,7 +101,9 @@ export function tracePart(part: Part, context: TraceContext): Traced {
     const [run] = runs
     const [result] = run?.results ?? []
     if (!run) throw unmaskable('it reads from a cursor or prepared statement that is unknown')
-    return { touched: run.touched, masked: run.masked, result: result ?? unmaskedResult(new Set()) }
+    const { touched, masked } = run
+    const written = withArguments(run.written, nodes(child(tree, 'ExecuteStmt').params))
+    return { touched, masked, written, result: result ?? unmaskedResult(new Set()) }
   }
   if (runs.some((run) => run.touched))
     throw unmaskable('it uses a prepared statement that reads masked columns')
@@ -116,14 +124,33 @@ export function tracePart(part: Part, context: TraceContext): Traced {
   }
   if (rowless.has(Object.keys(tree)[0] ?? '')) return shown([], touched)
   const lineage = context.lineage(part)
-  for (const { relation } of lineage.writes) {
-    if (isView(relation) && reaches(relation, context))
-      throw unmaskable(
-        `view "${nameOf(relation)}" would write to a table with masked columns; name the table`,
-      )
-  }
   const { outputs, masked } = maskedResult(lineage, context.masked)
-  return { touched, masked, result: plannedResult(outputs) }
+  const written = lineage.writes.flatMap((write) => writtenBy(write, context))
+  return { touched, masked, written, result: plannedResult(outputs) }
+}
+
+/** What is written to a view is written to what it shows, however many lie between. */
+function writtenBy(write: Write, context: TraceContext): readonly WrittenValue[] {
+  const own = maskedWrite(write, context.masked)
+  const { relation, columns, given } = write
+  if (!isView(relation) || !reaches(relation, context)) return own
+  const base = context.base(relation)
+  if (!base)
+    throw unmaskable(`view "${nameOf(relation)}" would write to a table with masked columns; name the table`)
+  const below = [...(columns ?? relation.columns.keys())].map((name) => base.columns.get(name))
+  return [
+    ...own,
+    ...writtenBy(
+      {
+        ...write,
+        relation: base.relation,
+        // The server refuses what is no column of the table.
+        columns: below.filter((name) => name !== undefined),
+        given: given.map(({ column, value }) => ({ value, column: column && base.columns.get(column) })),
+      },
+      context,
+    ),
+  ]
 }
 
 /**
@@ -178,8 +205,16 @@ function refuseSought(relation: Relation, { updated, deletes }: RowChange, conte
 function belowViews(changes: Collected['changes'], context: TraceContext): readonly [Relation, RowChange][] {
   return [...changes].flatMap(([relation, change]): readonly [Relation, RowChange][] => {
     if (!isView(relation)) return [[relation, change]]
-    const parts = context.view(relation) ?? []
     const shown = new Map<Relation, RowChange>()
+    const base = context.base(relation)
+    if (base) {
+      const updated = [...change.updated]
+        .map((name) => base.columns.get(name))
+        .filter((name) => name !== undefined)
+      shown.set(base.relation, { updated: new Set(updated), deletes: change.deletes })
+      return belowViews(shown, context)
+    }
+    const parts = context.view(relation) ?? []
     for (const { collected } of parts) {
       for (const each of collected.relations.keys()) {
         const all = change.updated.size > 0 ? each.columns.keys() : []
@@ -190,13 +225,27 @@ function belowViews(changes: Collected['changes'], context: TraceContext): reado
   })
 }
 
+/** EXECUTE gives the parameters of what was prepared. */
+function withArguments(written: readonly WrittenValue[], args: readonly Node[]): readonly WrittenValue[] {
+  return written.flatMap((value) => {
+    if (value.constant.kind === 'literal') return [value]
+    const arg = args[value.constant.number - 1]
+    return arg ? constantsOf(arg).map((constant) => ({ ...value, constant })) : []
+  })
+}
+
 /** What earlier statements left to be checked fails here, with the values of their rows. */
 function checksLate({ commands }: Collected): boolean {
   return commands.has('commit') || commands.has('set constraints')
 }
 
 function shown(relations: readonly Relation[], touched: boolean): Traced {
-  return { touched, masked: [], result: unmaskedResult(new Set(relations.map(({ oid }) => oid))) }
+  return {
+    touched,
+    masked: [],
+    written: [],
+    result: unmaskedResult(new Set(relations.map(({ oid }) => oid))),
+  }
 }
 
 /** Whether a relation has masked columns, or is a view of one that has. */

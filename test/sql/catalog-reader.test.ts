@@ -36,6 +36,7 @@ describe.each([15, 18] as const)('the catalog of a PostgreSQL %i', (version) => 
       number: 3,
       type: 25,
       sources: [],
+      byDefault: 'null',
     })
     expect(
       catalog
@@ -70,7 +71,35 @@ describe.each([15, 18] as const)('the catalog of a PostgreSQL %i', (version) => 
       from: 2,
       to: 3,
     })
-    expect(relation('customers')?.constraints).toContainEqual([5, 6])
+    expect(relation('customers')?.constraints).toEqual(
+      expect.arrayContaining([
+        { columns: [5, 6], isUnique: false, comparesNulls: false },
+        { columns: [2, 3], isUnique: true, comparesNulls: false },
+        // Of an expression nobody knows what it makes of NULL.
+        { columns: [2, 4], isUnique: true, comparesNulls: true },
+      ]),
+    )
+  })
+
+  test('knows what a column is filled with that an INSERT leaves out', async () => {
+    const client = await shop.direct()
+    await client.query(`CREATE DOMAIN colour AS text DEFAULT 'red';
+      CREATE TABLE filled (a int, b int DEFAULT 1, c serial, d int GENERATED ALWAYS AS IDENTITY, e uuid DEFAULT gen_random_uuid(),
+        f timestamptz DEFAULT now(), g colour, h int DEFAULT nextval('filled_c_seq') + 1)`)
+
+    const { columns } = (await reader.refresh('ddl')).relation('public', 'filled') ?? {}
+    await client.query('DROP TABLE filled; DROP DOMAIN colour')
+
+    expect([...(columns?.values() ?? [])].map(({ byDefault }) => byDefault)).toEqual([
+      'null',
+      'constant',
+      'fresh',
+      'fresh',
+      'fresh',
+      'constant',
+      'constant',
+      'fresh',
+    ])
   })
 
   test('knows the functions that run unseen', async () => {

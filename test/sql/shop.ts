@@ -54,6 +54,7 @@ const schema = `
   CREATE VIEW customer_names AS SELECT id, name FROM customers;
   CREATE VIEW customer_mails AS SELECT id, email AS address FROM customers;
   CREATE VIEW mails_again AS SELECT * FROM customer_mails;
+  CREATE VIEW customer_mails_joined AS SELECT c.id, email FROM customers c JOIN orders o ON o.customer_id = c.id;
   CREATE VIEW order_totals AS SELECT customer_id, sum(total) AS total FROM orders GROUP BY customer_id;
   CREATE VIEW activity AS SELECT query FROM pg_stat_activity;
   CREATE VIEW dumped AS SELECT query_to_xml('SELECT * FROM customers', true, true, '') AS everything;

@@ -91,7 +91,6 @@ const attacks: readonly (string | readonly string[])[] = [
   "INSERT INTO contacts (customer_email) VALUES ('ada@canary.example')",
   "INSERT INTO customers (id, name, email) VALUES (9, 'x', 'y') ON CONFLICT (email) DO NOTHING",
   "INSERT INTO customers (id, name) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET name = customers.email",
-  "INSERT INTO customers (id, name) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET country = excluded.email",
   // Into other places
   'INSERT INTO orders (note) SELECT email FROM customers',
   'INSERT INTO profiles SELECT id, email, name FROM customers',
@@ -114,6 +113,7 @@ const attacks: readonly (string | readonly string[])[] = [
   'ALTER TABLE customers RENAME TO clients',
   'ALTER TABLE customers ADD CHECK (email NOT LIKE $$a%$$) NOT VALID',
   'CREATE FUNCTION leak() RETURNS text LANGUAGE sql AS $$SELECT email FROM customers$$',
+  'COPY customers FROM STDIN',
   'COPY customers TO STDOUT',
   'COPY customers (email) TO STDOUT',
   'COPY (SELECT email FROM customers) TO STDOUT',

@@ -1,7 +1,7 @@
 /** The lineage of statements over one catalog, and of the views in it; each is worked out once. @module */
 import type { Catalog, Relation } from '../catalog.ts'
 import type { Resolution } from '../collect.ts'
-import type { Node } from '../node.ts'
+import { child, type Node, nodes } from '../node.ts'
 import type { Flow, Source } from './flow.ts'
 import { type Column, column } from './level.ts'
 import { type Lineage, lineageOf } from './lineage.ts'
@@ -17,6 +17,14 @@ export interface Named {
 
 export interface CatalogLineage {
   of(part: Named): Lineage
+  /** What PostgreSQL writes to when this view is written to; `undefined` where that is not plain to see. */
+  baseOf(view: Relation): ViewBase | undefined
+}
+
+/** The relation below a view that is updatable by itself, and which columns of that its own are, by name. */
+export interface ViewBase {
+  readonly relation: Relation
+  readonly columns: ReadonlyMap<string, string>
 }
 
 /** @param viewParts the statements of a view's query: one, where it could be analysed */
@@ -27,7 +35,7 @@ export function catalogLineage(
   const lineages = new WeakMap<Named, Lineage>()
   const columns = new Map<Relation, readonly Column[]>()
   const viewUses = new Map<Relation, readonly Use[]>()
-  return { of }
+  return { of, baseOf }
 
   function of(part: Named): Lineage {
     const known = lineages.get(part)
@@ -54,6 +62,7 @@ export function catalogLineage(
         same: [source],
         bulk: 1,
         isQuiet: true,
+        isFixed: true,
         isRow: !isScalarType(each.type, catalog),
         origin: { table: relation.oid, attribute: each.number },
       })
@@ -88,9 +97,31 @@ export function catalogLineage(
     const place = `view "${nameOf(relation)}"`
     const found = lineageOfView(relation)
       .uses.filter(({ kind }) => kind !== 'failure')
-      .map((use) => ({ ...use, place }))
+      .map((use) => ({ ...use, place, view: relation }))
     viewUses.set(relation, found)
     return found
+  }
+
+  /** Source: `view_query_is_auto_updatable` in rewriteHandler.c; the server refuses more than is let through here. */
+  function baseOf(view: Relation): ViewBase | undefined {
+    const [part, ...others] = viewParts(view) ?? []
+    const select = child(part?.tree ?? {}, 'SelectStmt')
+    const [from, ...more] = nodes(select.fromClause)
+    const range = child(from ?? {}, 'RangeVar')
+    const resolution = part?.collected.resolutions.get(range)
+    if (others.length > 0 || more.length > 0 || resolution?.kind !== 'relation') return undefined
+    const { relation } = resolution
+    try {
+      const own = columnsOf(view)
+      const found = own.flatMap(({ name, flow }): readonly (readonly [string, string])[] => {
+        const below = flow.same.find((source) => source.relation === relation)
+        return name !== undefined && below ? [[name, below.column.name]] : []
+      })
+      return { relation, columns: new Map(found) }
+    } catch (error) {
+      if (error instanceof Untraceable) return undefined
+      throw error
+    }
   }
 
   function lineageOfView(view: Relation): Lineage {

@@ -114,17 +114,18 @@ export class Expressions {
 
   /** All that is in XML or JSON syntax, whose parts are of no matter. */
   everything(body: Node, level: Level | undefined): Flow {
-    return this.#failing(this.#everything(body, level), 'XML or JSON syntax')
+    return this.#failing({ ...this.#everything(body, level), isFixed: false }, 'XML or JSON syntax')
   }
 
   /** Two columns of the same name that a join compares. */
   join(left: Flow, right: Flow): void {
-    if (left.sources.size === 0) this.#sameAsConstant(right, true)
-    else if (right.sources.size === 0) this.#sameAsConstant(left, true)
+    if (left.sources.size === 0) this.#sameAsConstant(right, left, true)
+    else if (right.sources.size === 0) this.#sameAsConstant(left, right, true)
     else if (!isPlain(left) || !isPlain(right)) this.#use('condition', computed([left, right]))
     else {
       const sources = left.sources.union(right.sources)
-      this.#around.use({ kind: 'join', sources, sides: [left.sources, right.sources] })
+      const isFixed = left.isFixed && right.isFixed
+      this.#around.use({ kind: 'join', sources, isFixed, sides: [left.sources, right.sources] })
     }
   }
 
@@ -292,13 +293,14 @@ export class Expressions {
     if (left.sources.size > 0 && right.sources.size > 0) {
       if (body.kind === 'AEXPR_OP') this.join(left, right)
       else this.#use('condition', computed([left, right]))
-    } else if (left.sources.size > 0) this.#sameAsConstant(left, isConstant(body.rexpr))
-    else this.#sameAsConstant(right, body.kind === 'AEXPR_OP' && isConstant(body.lexpr))
+    } else if (left.sources.size > 0) this.#sameAsConstant(left, right, isConstant(body.rexpr))
+    else this.#sameAsConstant(right, left, body.kind === 'AEXPR_OP' && isConstant(body.lexpr))
     return true
   }
 
-  #sameAsConstant(flow: Flow, isGiven: boolean): void {
-    this.#use(isGiven && isPlain(flow) && isScalar(flow, this.#catalog) ? 'equality' : 'condition', flow)
+  #sameAsConstant(flow: Flow, other: Flow, isGiven: boolean): void {
+    const kind = isGiven && isPlain(flow) && isScalar(flow, this.#catalog) ? 'equality' : 'condition'
+    this.#use(kind, { ...flow, isFixed: flow.isFixed && other.isFixed })
   }
 
   // ── Functions and subqueries ──────────────────────────────────────────────────────────────────────
@@ -315,7 +317,8 @@ export class Expressions {
     if (sources.size === 0 && (!rule || args.length === 0)) return unquiet
     const makes = rule?.makes ?? 'all'
     const bulk = makes === 'one' ? largest(args) : computed(args).bulk * (makes === 'twice' ? 2 : 1)
-    const result = computed(flows, { bulk, isRow: rule?.isComposite ?? true })
+    const isFixed = this.#isPure(name) && flows.every((each) => each.isFixed)
+    const result = computed(flows, { bulk, isRow: rule?.isComposite ?? true, isFixed })
     const what = `function "${name.join('.')}"`
     const isTotal =
       rule !== undefined &&
@@ -330,8 +333,14 @@ export class Expressions {
     const unfit = [...sources].filter((source) => mayBeUnfitForJsonb(source, this.#catalog))
     // Of a key that is a constant it fails whatever the values are.
     if (name.at(-1)?.includes('jsonb') && unfit.length > 0)
-      this.#around.use({ kind: 'failure', sources: new Set(unfit), what })
+      this.#around.use({ kind: 'failure', sources: new Set(unfit), isFixed: result.isFixed, what })
     return { ...grown, isQuiet: false }
+  }
+
+  /** What it returns depends on its arguments alone. */
+  #isPure(name: readonly string[]): boolean {
+    const all = this.#catalog.functions(name.at(-1) ?? '')
+    return all.every((each) => each.isBuiltin && each.isPlain && each.volatility === 'immutable')
   }
 
   #subquery(body: Node, level: Level | undefined): Flow {
@@ -343,15 +352,16 @@ export class Expressions {
       case 'EXPR_SUBLINK':
       case 'MULTIEXPR_SUBLINK': {
         const [only] = columns.length === 1 ? flows : []
-        return { ...(only ?? computed(flows, { isRow: true })), isQuiet: false, origin: undefined }
+        const value = only ?? computed(flows, { isRow: true })
+        return { ...value, isQuiet: false, isFixed: false, origin: undefined }
       }
       case 'ARRAY_SUBLINK':
-        return this.#failing(computed(flows, { isRow: true }), 'ARRAY')
+        return this.#failing(computed(flows, { isRow: true, isFixed: false }), 'ARRAY')
       case 'ANY_SUBLINK':
       case 'ALL_SUBLINK': {
         const tested = [this.flow(body.testexpr, level), ...flows]
         const operator = body.operName ? names(body.operName) : ['=']
-        const result = { ...one(computed(tested)), isQuiet: false }
+        const result = { ...one(computed(tested)), isQuiet: false, isFixed: false }
         const isTotal = isTotalComparison(operator, this.#catalog)
         if (isTotal && tested.every((each) => isScalar(each, this.#catalog))) return result
         return this.#failing(result, 'IN, ANY or ALL')
@@ -393,7 +403,8 @@ export class Expressions {
   // ── What may go wrong ─────────────────────────────────────────────────────────────────────────────
 
   #failing(flow: Flow, what: string): Flow {
-    if (flow.sources.size > 0) this.#around.use({ kind: 'failure', sources: flow.sources, what })
+    const { sources, isFixed } = flow
+    if (sources.size > 0) this.#around.use({ kind: 'failure', sources, isFixed, what })
     return {
       ...flow,
       isQuiet: false,
@@ -409,8 +420,8 @@ export class Expressions {
     return this.#failing(flow, `${what} of that size`)
   }
 
-  #use(kind: Use['kind'], { sources }: Flow): void {
-    if (sources.size > 0) this.#around.use({ kind, sources })
+  #use(kind: Use['kind'], { sources, isFixed }: Flow): void {
+    if (sources.size > 0) this.#around.use({ kind, sources, isFixed })
   }
 
   #known(value: unknown): readonly [kind: string, body: Node] {

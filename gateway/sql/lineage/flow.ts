@@ -16,6 +16,8 @@ export interface Flow {
   readonly bulk: number
   /** Working it out cannot fail, whatever the values are. */
   readonly isQuiet: boolean
+  /** It depends on nothing but its sources and constants: not on which rows there are, a setting or the time. */
+  readonly isFixed: boolean
   /** A row: what compares it, or makes something of it, goes by the types in it. */
   readonly isRow: boolean
   /** The column that RowDescription names when this is an output. */
@@ -39,12 +41,13 @@ export const constant: Flow = {
   same: [],
   bulk: 1,
   isQuiet: true,
+  isFixed: true,
   isRow: false,
   origin: undefined,
 }
 
 /** Made by something that may fail, or may be of any size, out of no column. */
-export const unquiet: Flow = { ...constant, bulk: Number.POSITIVE_INFINITY, isQuiet: false }
+export const unquiet: Flow = { ...constant, bulk: Number.POSITIVE_INFINITY, isQuiet: false, isFixed: false }
 
 export function unionOf(flows: readonly Flow[]): ReadonlySet<Source> {
   let only = noSources
@@ -63,6 +66,7 @@ export function computed(flows: readonly Flow[], how: Partial<Flow> = {}): Flow 
     same: [],
     bulk: flows.reduce((sum, { bulk }) => sum + bulk, 0),
     isQuiet: flows.every(({ isQuiet }) => isQuiet),
+    isFixed: flows.every(({ isFixed }) => isFixed),
     isRow: false,
     origin: undefined,
     ...how,

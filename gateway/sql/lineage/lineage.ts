@@ -9,7 +9,8 @@ import type { Resolution } from '../collect.ts'
 import { child, isNode, kinded, type Node, names, nodes, text } from '../node.ts'
 import { type Cte, type Ctes, findCte } from './ctes.ts'
 import { Expressions, fieldsOf, type Surroundings } from './expression.ts'
-import { computed, constant, either, type Flow, unionOf, unquiet } from './flow.ts'
+import { computed, constant, either, type Flow, unquiet } from './flow.ts'
+import { type Given, givenByRows, givenBySet } from './given.ts'
 import { unknownIn } from './known-nodes.ts'
 import {
   type Column,
@@ -40,7 +41,9 @@ export interface Write {
   readonly relation: Relation
   /** `undefined` stands for all. */
   readonly columns: readonly string[] | undefined
-  readonly kind: 'insert' | 'update'
+  readonly kind: 'insert' | 'update' | 'copy'
+  /** What it gives them, as far as the text tells. */
+  readonly given: readonly Given[]
 }
 
 export interface LineageContext {
@@ -575,16 +578,20 @@ class Walk implements Surroundings {
       this.#expressions.condition(isMerge ? body.joinCondition : body.whereClause, level),
     )
     if (kind === 'InsertStmt') this.#insert(body, target, outer, ctes)
-    if (kind === 'UpdateStmt') this.#update(nodes(body.targetList), target, level)
-    for (const each of nodes(body.mergeWhenClauses)) this.#when(child(each, 'MergeWhenClause'), target, level)
+    if (kind === 'UpdateStmt') this.#update(nodes(body.targetList), target, level, body)
+    for (const each of nodes(body.mergeWhenClauses))
+      this.#when(child(each, 'MergeWhenClause'), target, level, body)
     return this.#returning(body, target, level)
   }
 
   #insert(body: Node, target: Item, outer: Level | undefined, ctes: Ctes | undefined): void {
     const listed = nodes(body.cols)
-    this.#write('insert', target, body.selectStmt && listed.length === 0 ? undefined : listed)
+    const filled = body.selectStmt && listed.length === 0 ? undefined : listed
+    this.#write('insert', target, filled, givenByQuery(body, target, filled))
+    let inserted: readonly Column[] = []
     if (body.selectStmt) {
       const columns = this.#query(body.selectStmt, outer, ctes)
+      inserted = columns
       this.#at('INSERT', () => {
         for (const { flow } of columns) this.#written(flow, target)
         for (const each of listed)
@@ -610,15 +617,15 @@ class Walk implements Surroundings {
       }
       if (infer.whereClause) this.#use('conflict', this.#expressions.flow(infer.whereClause, inside))
     })
-    const excluded: Item = { ...target, alias: 'excluded', isNamed: false }
+    const excluded = excludedBy(target, filledBy(target, filled), inserted)
     const level: Level = { ...inside, items: [target, excluded] }
-    this.#update(nodes(conflict.targetList), target, level)
+    this.#update(nodes(conflict.targetList), target, level, body)
     this.#at('WHERE', () => this.#expressions.condition(conflict.whereClause, level))
   }
 
-  #update(list: readonly Node[], target: Item, level: Level): void {
+  #update(list: readonly Node[], target: Item, level: Level, statement: Node): void {
     if (list.length === 0) return
-    this.#write('update', target, list)
+    this.#write('update', target, list, givenBySet(list, statement))
     this.#assign(list, target, level)
   }
 
@@ -641,13 +648,15 @@ class Walk implements Surroundings {
     }
   }
 
-  #when(clause: Node, target: Item, level: Level): void {
+  #when(clause: Node, target: Item, level: Level, statement: Node): void {
     this.#check('MergeWhenClause', clause)
     this.#at('WHEN', () => this.#expressions.condition(clause.condition, level))
     const list = nodes(clause.targetList)
-    if (clause.commandType === 'CMD_UPDATE') this.#update(list, target, level)
+    if (clause.commandType === 'CMD_UPDATE') this.#update(list, target, level, statement)
     if (clause.commandType !== 'CMD_INSERT') return
-    this.#write('insert', target, list.length === 0 && clause.values ? undefined : list)
+    const filled = list.length === 0 && clause.values ? undefined : list
+    const given = givenByRows(filledBy(target, filled), [nodes(clause.values)], statement)
+    this.#write('insert', target, filled, given)
     this.#at('INSERT', () => {
       for (const each of nodes(clause.values)) this.#written(this.#expressions.flow(each, level), target)
     })
@@ -666,20 +675,23 @@ class Walk implements Surroundings {
     return this.#targets(nodes(clause.exprs), { ...level, items: [...level.items, ...versions] })
   }
 
-  #write(kind: Write['kind'], { relation }: Item, list: readonly Node[] | undefined): void {
-    if (!relation) return
-    const columns = list?.map((each) => text(child(each, 'ResTarget').name))
-    this.writes.push({ relation, columns, kind })
+  #write(
+    kind: Write['kind'],
+    { relation }: Item,
+    list: readonly Node[] | undefined,
+    given: readonly Given[],
+  ): void {
+    if (relation) this.writes.push({ relation, columns: list?.map(targetName), kind, given })
   }
 
   #written(flow: Flow, { relation }: Item): void {
     const what = relation && `${relation.schema}.${relation.name}`
-    if (flow.sources.size > 0) this.use({ kind: 'written', sources: flow.sources, ...(what && { what }) })
+    const { sources, isFixed } = flow
+    if (sources.size > 0) this.use({ kind: 'written', sources, isFixed, ...(what && { what }) })
   }
 
   #copy(body: Node): readonly Column[] {
     this.#check('CopyStmt', body)
-    if (body.is_from) throw new Untraceable('COPY FROM')
     if (body.query) {
       const columns = this.#query(body.query, undefined, undefined)
       this.#at('COPY', () => this.#useAll('written', columns))
@@ -687,8 +699,16 @@ class Walk implements Surroundings {
     }
     const resolution = isNode(body.relation) ? this.#context.resolutions.get(body.relation) : undefined
     if (resolution?.kind !== 'relation') throw new Untraceable('the relation of COPY is unknown')
-    const { columns } = this.#item(child(body, 'relation'), resolution.relation)
+    const item = this.#item(child(body, 'relation'), resolution.relation)
+    const { columns } = item
     const listed = names(body.attlist)
+    if (body.is_from) {
+      const filled = listed.length > 0 ? listed : undefined
+      this.writes.push({ relation: resolution.relation, columns: filled, kind: 'copy', given: [] })
+      const level: Level = { items: [item], star: columns, outer: undefined, ctes: undefined }
+      this.#at('WHERE', () => this.#expressions.condition(body.whereClause, level))
+      return []
+    }
     const copied =
       listed.length === 0
         ? columns
@@ -709,14 +729,14 @@ class Walk implements Surroundings {
     }
   }
 
-  #use(kind: Use['kind'], { sources }: Flow): void {
-    if (sources.size > 0) this.use({ kind, sources })
+  #use(kind: Use['kind'], { sources, isFixed }: Flow): void {
+    if (sources.size > 0) this.use({ kind, sources, isFixed })
   }
 
   #useAll(kind: Use['kind'], columns: readonly Column[]): void {
-    const sources = unionOf(columns.map(({ flow }) => flow))
+    const { sources, isFixed } = computed(columns.map(({ flow }) => flow))
     if (sources.size > 0)
-      this.use({ kind, sources, ...(kind === 'written' && { what: 'the output of COPY' }) })
+      this.use({ kind, sources, isFixed, ...(kind === 'written' && { what: 'the output of COPY' }) })
   }
 
   #check(kind: string, body: Node): void {
@@ -725,6 +745,37 @@ class Walk implements Surroundings {
     const problem = unknownIn(kind, body)
     if (problem !== undefined) throw new Untraceable(problem)
   }
+}
+
+function targetName(target: Node): string {
+  return text(child(target, 'ResTarget').name)
+}
+
+/** The columns that the values of an INSERT are for, in order. */
+function filledBy({ relation }: Item, list: readonly Node[] | undefined): readonly (string | undefined)[] {
+  return list?.map(targetName) ?? [...(relation?.columns.keys() ?? [])]
+}
+
+/** VALUES gives columns one by one; any other query gives all of them whatever stands in the statement. */
+function givenByQuery(body: Node, target: Item, list: readonly Node[] | undefined): readonly Given[] {
+  if (!isNode(body.selectStmt)) return []
+  const { valuesLists } = child(body.selectStmt, 'SelectStmt')
+  if (!valuesLists) return [{ column: undefined, value: body }]
+  const rows = nodes(valuesLists).map((row) => nodes(child(row, 'List').items))
+  return givenByRows(filledBy(target, list), rows, body)
+}
+
+/** The row that was not inserted: what it was given, and defaults. */
+function excludedBy(target: Item, names: readonly (string | undefined)[], inserted: readonly Column[]): Item {
+  const isOpen = inserted.some((each) => each.isOpen)
+  const all = computed(inserted.map(({ flow }) => flow))
+  const columns = target.columns.map((each): Column => {
+    const at = names.indexOf(each.name)
+    const isGenerated = (target.relation?.columns.get(each.name ?? '')?.sources.length ?? 0) > 0
+    const flow = isOpen || isGenerated ? all : (inserted[at]?.flow ?? constant)
+    return column(each.name, { ...flow, origin: undefined })
+  })
+  return { ...target, columns, alias: 'excluded', isNamed: false }
 }
 
 function isChange(kind: string): boolean {
@@ -778,7 +829,7 @@ function flowOf(list: readonly string[], columns: readonly Column[]): Flow {
 
 /** It gets larger with every row. */
 function endless(flow: Flow): Flow {
-  return { ...flow, same: [], bulk: unquiet.bulk, isQuiet: false, isRow: true }
+  return { ...flow, same: [], bulk: unquiet.bulk, isQuiet: false, isFixed: false, isRow: true }
 }
 
 function isSame({ flow }: Column, other: Column | undefined): boolean {

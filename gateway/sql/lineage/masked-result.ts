@@ -5,9 +5,10 @@ import type { Relation } from '../catalog.ts'
 import type { MaskedColumns } from '../masked-columns.ts'
 import type { ColumnMask } from '../statement.ts'
 import { baseColumns } from './base-columns.ts'
+import { isView } from './catalog-lineage.ts'
 import type { Origin, Source } from './flow.ts'
 import type { Column } from './level.ts'
-import type { Lineage, Write } from './lineage.ts'
+import type { Lineage } from './lineage.ts'
 import type { Use, UseKind } from './use.ts'
 
 /** An output, or any number of them. */
@@ -28,12 +29,11 @@ export interface MaskedResult {
 
 /** @throws Denied `unmaskable` */
 export function maskedResult(lineage: Lineage, masked: MaskedColumns): MaskedResult {
-  const { outputs, uses, writes, problem } = lineage
+  const { outputs, uses, problem } = lineage
   if (problem !== undefined) throw unmaskable(problem)
   // What decides something tells more of why than what it passes through on the way there.
   for (const use of uses) if (use.kind !== 'failure') refuseUse(use, masked)
   for (const use of uses) if (use.kind === 'failure') refuseUse(use, masked)
-  for (const write of writes) refuseWrite(write, masked)
   if (outputs.filter(({ isOpen }) => isOpen).length > 1)
     throw unmaskable('it shows the columns of several functions; name them instead of *')
   const fields = new Set<string>()
@@ -58,8 +58,28 @@ function maskOf({ flow }: Column, hidden: readonly Source[], masked: MaskedColum
 function refuseUse(use: Use, masked: MaskedColumns): void {
   const hidden = maskedOf(use.sources, masked)
   const [first] = hidden
-  if (!first || isAllowed(use, hidden, masked)) return
-  throw unmaskable(`${use.place} ${sentences[use.kind](`masked column "${nameOf(first)}"`, use.what ?? '')}`)
+  if (!first) return
+  if (isAllowed(use, hidden, masked)) return
+  const column = `masked column "${nameOf(first)}"`
+  if (use.view) {
+    const reason = refusalOfView(use, hidden, masked)
+    if (reason !== undefined) throw unmaskable(`${use.place} decides by ${column}; ${reason}`)
+    return
+  }
+  throw unmaskable(`${use.place} ${sentences[use.kind](column, use.what ?? '')}`)
+}
+
+/**
+ * What a view's query decides by a masked column, its owner has published, as long as an agent cannot make it decide by
+ * something else: by changing what the column is compared with, or the column itself.
+ */
+function refusalOfView(use: Use, hidden: readonly Source[], masked: MaskedColumns): string | undefined {
+  const uses = hidden.map(({ relation, column }) => masked.of(relation).get(column.name)?.uses)
+  if (!uses.every((allowed) => allowed?.has('view'))) return 'the policy does not allow "view" for it'
+  const others = [...use.sources].filter((source) => !hidden.includes(source) && !isView(source.relation))
+  if (!use.isFixed || others.length > 0) return 'and by something else, which may be changed to find it out'
+  const isGuessed = uses.some((allowed) => allowed?.has('write') && !allowed.has('equality'))
+  return isGuessed ? 'the policy allows "write" for it, and not "equality"' : undefined
 }
 
 function isAllowed(use: Use, hidden: readonly Source[], masked: MaskedColumns): boolean {
@@ -76,18 +96,6 @@ function isAllowed(use: Use, hidden: readonly Source[], masked: MaskedColumns): 
     }
     default:
       return false
-  }
-}
-
-function refuseWrite({ relation, columns, kind }: Write, masked: MaskedColumns): void {
-  const hidden = masked.of(relation)
-  if (hidden.size === 0) return
-  const name = `${relation.schema}.${relation.name}`
-  if (!columns) throw unmaskable(`INSERT without a list of columns fills masked ones of "${name}"`)
-  const tied = kind === 'update' ? masked.tied(relation) : undefined
-  for (const column of columns) {
-    if (hidden.has(column)) throw unmaskable(`column "${name}.${column}" is masked and cannot be written`)
-    if (tied?.has(column)) throw unmaskable(`a constraint ties column "${name}.${column}" to a masked one`)
   }
 }
 

@@ -1,4 +1,5 @@
 /** What columns are used for besides coming out. @module */
+import type { Relation } from '../catalog.ts'
 import type { Source } from './flow.ts'
 
 export interface Use {
@@ -8,6 +9,10 @@ export interface Use {
   readonly place: string
   /** For `failure` and `written`: what may fail, where it is written. */
   readonly what?: string
+  /** What is used depends on these columns and constants alone. */
+  readonly isFixed: boolean
+  /** The view in whose query this is. */
+  readonly view?: Relation
   /** For `join`: the columns of the two sides. */
   readonly sides?: readonly [ReadonlySet<Source>, ReadonlySet<Source>]
 }
