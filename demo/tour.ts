@@ -3,7 +3,7 @@ import { type Cast, cast } from './cast.ts'
 import type { Stage } from './stage.ts'
 import type { Terminal } from './terminal.ts'
 
-/** Plays the demo's seven scenes. @returns whether everything came out as it should */
+/** Plays the demo's eight scenes. @returns whether everything came out as it should */
 export async function tour(stage: Stage, terminal: Terminal): Promise<boolean> {
   const actors = cast(stage, terminal)
   const scenes: readonly (readonly [string, Scene])[] = [
@@ -12,6 +12,7 @@ export async function tour(stage: Stage, terminal: Terminal): Promise<boolean> {
     ["The contractor's old CI job tries to create a database", mayLessThanItsAccount],
     ['An expired token gets nowhere', isTooLate],
     ['The support agent looks at customers', seesMasks],
+    ['It tries four ways around the masks', findsNoWayAround],
     ['A cleanup waits for a person', waits],
     ['All of it is on record', isOnRecord],
   ]
@@ -78,6 +79,39 @@ const seesMasks: Scene = async ({ sql, http, check }, _, { say }) => {
   check(/^HTTP\S* 200/.test(answer) && isMasked(answer), 'The same masks, in JSON.')
 }
 
+const findsNoWayAround: Scene = async ({ sql, sluice, check }) => {
+  const computed = await sql('support-agent', ['SELECT id, upper(email) FROM customers WHERE id = 1'])
+  check(
+    /\[masked\]/.test(computed) && isHidden(computed),
+    'Computed from a masked column, all of it is hidden: a part of it would tell too much.',
+  )
+
+  const guessed = await sql('support-agent', ["SELECT id FROM customers WHERE email LIKE 'nuno.%'"])
+  check(
+    /ERROR: .*WHERE decides by masked column/.test(guessed) && isHidden(guessed),
+    'A condition would let it guess an address letter by letter. The error says what to do instead.',
+  )
+
+  const sorted = await sql('support-agent', ['SELECT id, name FROM customers ORDER BY email LIMIT 3'])
+  check(
+    /ERROR: .*ORDER BY sorts by masked column/.test(sorted) && isHidden(sorted),
+    'So would the order of the rows.',
+  )
+
+  const row = await sql('support-agent', [
+    'SELECT id, to_jsonb(c) AS all_of_it FROM customers c WHERE id = 1',
+  ])
+  check(/1 row/.test(row) && isHidden(row), 'A whole row is hidden when something in it is: NULL, as JSON.')
+
+  const question = 'SELECT c.name, c.email, upper(c.phone) FROM customers c'
+  const asked = ['explain', '-t', 'shop', '-a', 'support-agent', '-g', 'support', question]
+  const explained = await sluice(asked)
+  check(
+    /2 of 3 outputs are masked/.test(explained),
+    'What would be masked, and why, can be asked for beforehand; nothing runs.',
+  )
+}
+
 const waits: Scene = async ({ heldSql, sluice, check }, { idp }, { say, output }) => {
   say('Deleting is more than policy gives away. The statement is held until a database administrator agrees.')
   const { rest } = await heldSql('cleanup-agent', ["DELETE FROM carts WHERE updated_at < '2026-01-01'"])
@@ -116,9 +150,13 @@ const isOnRecord: Scene = async ({ sluice, check }, stage) => {
   )
 }
 
-/** Nothing of the first customer's address and number is left. */
 function isMasked(output: string): boolean {
-  return /Nuno Sato/.test(output) && !/nuno\.sato|@|8020926/.test(output)
+  return /Nuno Sato/.test(output) && isHidden(output)
+}
+
+/** Nothing of the first customer's address and number is there. */
+function isHidden(output: string): boolean {
+  return !/nuno\.sato|@|8020926/i.test(output)
 }
 
 async function untilExpired(token: string): Promise<void> {

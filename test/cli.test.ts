@@ -220,7 +220,7 @@ describe('sessions', () => {
               denied: analysts may only read
               refused by the gateway (forbidden): analysts may only read
 
-Closed 2026-01-01T00:00:00.000Z: agent left (2 operations, 1 errors, 2 rows)
+Closed 2026-01-01T00:00:00.000Z: agent left (2 operations, 1 error, 2 rows)
 `)
   })
 

@@ -77,8 +77,20 @@ describe.each([
     expect(scene(5)).not.toMatch(/@|nuno\.sato|\+49/)
   })
 
+  test('the support agent gets to no address in four other ways, and is told why', () => {
+    const ways = scene(6).split('support-agent $').slice(1)
+
+    expect(ways).toHaveLength(4)
+    expect(ways[0]).toMatch(/│ +1 +\| +\[masked\]/)
+    expect(ways[1]).toMatch(/│ ERROR: .*WHERE decides by masked column "public\.customers\.email"/)
+    expect(ways[2]).toMatch(/│ ERROR: .*ORDER BY sorts by masked column "public\.customers\.email"/)
+    expect(ways[3]).toMatch(/│ +1 +\|\s*\n/)
+    expect(scene(6).replaceAll('nuno.%', '')).not.toMatch(/@|nuno/i)
+    expect(scene(6)).toMatch(/│ ✓ Allowed; 2 of 3 outputs are masked\n/)
+  })
+
   test('the cleanup waits until a person has agreed, and then runs', () => {
-    const [before, after] = scene(6).split('$ npx sluice approvals approve')
+    const [before, after] = scene(7).split('$ npx sluice approvals approve')
 
     expect(before).toMatch(/│ NOTICE: /)
     expect(before).not.toMatch(/│ DELETE \d/)
@@ -87,7 +99,7 @@ describe.each([
 
   test('all of it is on record, and the record is intact', () => {
     for (const agent of ['backup-agent', 'reporting-agent', 'ci-job', 'support-agent', 'cleanup-agent']) {
-      expect(scene(7)).toContain(agent)
+      expect(scene(8)).toContain(agent)
     }
   })
 

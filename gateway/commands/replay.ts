@@ -52,7 +52,7 @@ function told(event: RecordedEvent, protocol: SessionOpened['protocol']): string
       return below([
         ...(event.decision ? decided(event.decision, protocol) : []),
         ...(event.masked ?? []).map((each) => `masked: ${maskedOutput(each)}`),
-        came(event),
+        ...(event.summary.join() === 'CONNECT' ? [] : [came(event)]),
         ...recordedRows(event).map((line) => `  ${line}`),
       ])
     case 'error':
@@ -64,7 +64,11 @@ function told(event: RecordedEvent, protocol: SessionOpened['protocol']): string
       const { operations, errors, rows } = event.counts
       return [
         '',
-        `Closed ${event.at}: ${event.reason} (${operations} operations, ${errors} errors, ${rows} rows)`,
+        `Closed ${event.at}: ${event.reason} (${[
+          counted(operations, 'operation'),
+          counted(errors, 'error'),
+          counted(rows, 'row'),
+        ].join(', ')})`,
       ]
     }
   }
@@ -81,6 +85,10 @@ function shown(value: RecordedValue): string {
   return 'binary' in value ? `base64 ${value.binary}` : `${value.bytes} bytes, not kept`
 }
 
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
+}
+
 /** How much came; a command tag says its rows itself. */
 function came({ status, summary, rows, bytes, received }: Answered): string {
   const tags = summary.join(', ')
@@ -88,9 +96,9 @@ function came({ status, summary, rows, bytes, received }: Answered): string {
   return [
     ...(tags ? [tags] : []),
     ...(status === 'complete' && tags ? [] : [{ complete: 'nothing came', ...unfinished }[status]]),
-    ...(isCounted ? [] : [`${rows} rows`]),
-    ...(bytes > 0 ? [`${bytes} bytes`] : []),
-    ...(received ? [`${received.bytes} bytes from the agent`] : []),
+    ...(isCounted ? [] : [counted(rows, 'row')]),
+    ...(bytes > 0 ? [counted(bytes, 'byte')] : []),
+    ...(received ? [`${counted(received.bytes, 'byte')} from the agent`] : []),
   ].join(', ')
 }
 
