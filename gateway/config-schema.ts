@@ -358,6 +358,11 @@ export function configSchema(references: References) {
             .max(10_000)
             .default(1_000)
             .describe('How many statements one SQL text may hold; one with more is understood as nothing'),
+          prepared: size()
+            .default(256 * 1024 * 1024)
+            .describe(
+              'About how much memory the prepared statements and portals of a session may take; a text counts 64 times',
+            ),
           message: size()
             .default(64 * 1024 * 1024)
             .describe(

@@ -248,6 +248,7 @@ async function openPostgres(house: House): Promise<Address | undefined> {
     authentication: agentAuthentication(config),
     store,
     messageLimit: config.limits.message,
+    namesLimit: config.limits.prepared,
     log,
     now,
     observeSessions: (change) => counted.sessions('postgres', change),

@@ -43,6 +43,8 @@ export interface DoorServices {
   readonly store: DurableStreamStore
   /** Bytes of the largest message that is collected. */
   readonly messageLimit?: number | undefined
+  /** Bytes that prepared statements and portals of a session may take, about. */
+  readonly namesLimit?: number | undefined
   readonly log: Log
   readonly now: () => number
   /** Hears of sessions that open and close. */
@@ -234,6 +236,7 @@ export class Door {
       measures,
       startPath,
       messageLimit: this.#services.messageLimit,
+      namesLimit: this.#services.namesLimit,
       limits: target.limits,
       observe: (ended) => this.#services.observe(target.name, ended),
       cancelUpstream: () => upstream.cancel(AbortSignal.timeout(target.limits.connect)),

@@ -47,6 +47,18 @@ export interface Change {
 
 export class Names<T> {
   readonly #entries = new Map<string, Entry<T>>()
+  readonly #weigh: (value: T) => number
+  #weight = 0
+
+  /** @param weigh about how many bytes a value takes in memory */
+  constructor(weigh: (value: T) => number) {
+    this.#weigh = weigh
+  }
+
+  /** About how many bytes all that the names stand for takes. */
+  get weight(): number {
+    return this.#weight
+  }
 
   get(name: string): T | undefined {
     return this.#entries.get(name)?.value
@@ -71,26 +83,30 @@ export class Names<T> {
 
   /** What the target has forgotten, or may have; `undefined` means all. */
   forget(name: string | undefined): void {
-    if (name === undefined) this.#entries.clear()
-    else this.#entries.delete(name)
+    if (name !== undefined) {
+      this.#delete(name)
+    } else {
+      this.#entries.clear()
+      this.#weight = 0
+    }
   }
 
   /** Forgets what was made up to a segment: portals end with their transaction. */
   deleteUntil(segment: number): void {
     for (const [name, entry] of this.#entries) {
-      if (entry.segment <= segment) this.#entries.delete(name)
+      if (entry.segment <= segment) this.#delete(name)
     }
   }
 
   #change(name: string, value: T | undefined, segment: number): Change {
     const entry: Entry<T> = { value, segment, previous: this.#entries.get(name), state: 'believed' }
-    this.#entries.set(name, entry)
+    this.#set(name, entry)
     return {
       confirm: () => {
         if (entry.state !== 'believed') return
         entry.state = 'confirmed'
         entry.previous = undefined
-        if (value === undefined && this.#entries.get(name) === entry) this.#entries.delete(name)
+        if (value === undefined && this.#entries.get(name) === entry) this.#delete(name)
       },
       undo: () => {
         if (entry.state !== 'believed') return
@@ -101,9 +117,23 @@ export class Names<T> {
         while (standing?.state === 'undone') standing = standing.previous
         // The target keeps a named statement when a second Parse of it fails; of an unnamed one it may keep
         // either, so nothing is known of it.
-        if (standing && name !== '') this.#entries.set(name, standing)
-        else this.#entries.delete(name)
+        if (standing && name !== '') this.#set(name, standing)
+        else this.#delete(name)
       },
     }
+  }
+
+  #set(name: string, entry: Entry<T>): void {
+    this.#weight += this.#weightOf(entry) - this.#weightOf(this.#entries.get(name))
+    this.#entries.set(name, entry)
+  }
+
+  #delete(name: string): void {
+    this.#weight -= this.#weightOf(this.#entries.get(name))
+    this.#entries.delete(name)
+  }
+
+  #weightOf(entry: Entry<T> | undefined): number {
+    return entry?.value === undefined ? 0 : this.#weigh(entry.value)
   }
 }

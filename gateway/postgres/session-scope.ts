@@ -48,9 +48,14 @@ export interface SessionView {
   readonly ask: AskSession
 }
 
+/** Bytes that the tree of a statement takes for each character of its text. */
+const treeWeight = 64
+
 export class SessionScope {
-  readonly statements = new Names<Prepared>()
-  readonly portals = new Names<Portal>()
+  readonly statements = new Names<Prepared>(({ text }) => text.length * treeWeight)
+  readonly portals = new Names<Portal>(({ parameters }) =>
+    parameters.reduce((sum, { value }) => sum + (value?.length ?? 0), 0),
+  )
   readonly #analysis: Analysis
   /** What the target reports of its settings. */
   readonly #settings: ReadonlyMap<string, string>
@@ -137,6 +142,11 @@ export class SessionScope {
     // What it alone sees the session has not changed: it waits.
     const seen = [this.#own, this.#withTemporary].find((each) => each?.catalog === prepared.catalog)
     return seen?.committed === committed ? prepared : this.#look(prepared, committed, segment)
+  }
+
+  /** About how many bytes its prepared statements and portals take. */
+  get weight(): number {
+    return this.statements.weight + this.portals.weight
   }
 
   /** Waits for a statement under way that may change what others mean, or what names stand for. */

@@ -22,6 +22,7 @@ import { reducedMessage } from '../masking/reduced-message.ts'
 import type { Socket } from '../network.ts'
 import type { Column, Part, ResultStream } from '../operation.ts'
 import type { EstablishedSession, Plugin } from '../plugin.ts'
+import type { Statement } from '../sql/statement.ts'
 import {
   backend,
   errorResponse,
@@ -87,6 +88,8 @@ export interface SessionServices {
   readonly startPath?: StartPath | undefined
   /** Bytes of the largest message that is collected. */
   readonly messageLimit?: number | undefined
+  /** Bytes that prepared statements and portals may take, about; see {@link namesLimit}. */
+  readonly namesLimit?: number | undefined
   /** How long the agent may be silent. */
   readonly limits: Pick<TargetLimits, 'idle' | 'idleInTransaction'>
   /** Hears of every operation's end. */
@@ -106,6 +109,12 @@ export interface OperationEnd {
 
 /** Exchanges an agent may have under way before it is made to wait. */
 const pipelineLimit = 1_024
+
+/** Bytes of messages under way before it is made to wait: the tree of a statement takes many times its text. */
+const pipelineBytes = 4 * 1024 * 1024
+
+/** What prepared statements and portals of a session may take, unless the configuration says otherwise. */
+const namesLimit = 256 * 1024 * 1024
 
 /** How long a statement may go on at the target after its agent has left. */
 const abandonedMilliseconds = 5_000
@@ -307,7 +316,7 @@ export class PostgresSession {
     if (isUnsynced) await this.#settled()
     if (this.#isSkipping) return
     const prepared = await this.#understand(readQuery(frame), 'simple')
-    if (prepared && !this.#isSkipping) {
+    if (prepared && !this.#isSkipping && !this.#refuseNames(prepared.statement)) {
       const operation = this.#operation('execute', prepared, [])
       const frames = [frame]
       await this.#conduct({
@@ -329,7 +338,7 @@ export class PostgresSession {
     const { statements } = this.#scope
     if (name !== '' && statements.isUncertain(name, this.#segment)) await this.#settled()
     const understood = await this.#understand(text, 'extended')
-    if (!understood || this.#isSkipping) return
+    if (!understood || this.#isSkipping || (name !== '' && this.#refuseFull('extended'))) return
     const prepared: Prepared = { ...understood, types }
     const changes = [statements.set(name, prepared, this.#segment)]
     this.#pending = {
@@ -345,6 +354,7 @@ export class PostgresSession {
   #bind(frame: Uint8Array): Promise<void> | undefined {
     const bind = readBind(frame)
     const { statements } = this.#scope
+    if (bind.portal !== '' && this.#isFull) return this.#bindRefused()
     const isOfPending = this.#isPendingParse(bind.statement)
     const known = statements.get(bind.statement)
     const prepared = known && this.#scope.unchanged(known)
@@ -352,6 +362,11 @@ export class PostgresSession {
     if (!prepared || mustWait) return this.#bindLater(frame, bind)
     this.#bound(frame, bind, prepared)
     return undefined
+  }
+
+  async #bindRefused(): Promise<void> {
+    await this.#settlePending()
+    this.#refuseFull('extended')
   }
 
   async #bindLater(frame: Uint8Array, bind: Bind): Promise<void> {
@@ -560,7 +575,7 @@ export class PostgresSession {
   #conduct(options: Conducting): Promise<void> | undefined {
     // What was still being understood when the session ended does not begin.
     if (this.#isEnded) throw new Denied('cancelled', 'Cannot run operation: the session ended')
-    if (this.#queue.length >= pipelineLimit) return this.#conductLater(options)
+    if (this.#queue.length >= pipelineLimit || this.#isTooMuch(options)) return this.#conductLater(options)
     const exchange = new Conducted({ ...options, segment: this.#segment })
     const { portal } = options
     const target: Target = (_operation, permit) => this.#ask(exchange, permit, portal)
@@ -579,7 +594,8 @@ export class PostgresSession {
   }
 
   async #conductLater(options: Conducting): Promise<void> {
-    await this.#makeRoom()
+    if (this.#queue.length >= pipelineLimit) await this.#makeRoom()
+    else await this.#settled()
     if (!this.#isSkipping) await this.#conduct(options)
   }
 
@@ -767,6 +783,35 @@ export class PostgresSession {
     // A copy: the frame is a view of a socket's buffer.
     this.#described = { frame: Uint8Array.from(frame), columns: readRowDescription(frame) }
     return this.#described.columns
+  }
+
+  /** Whether messages under way take too much memory together with this one. */
+  #isTooMuch({ frames }: Conducting): boolean {
+    const size = bytesOf(frames)
+    if (size < pipelineBytes / pipelineLimit) return false
+    const queued = this.#queue.reduce(
+      (sum, exchange) => sum + (exchange.kind === 'conducted' ? bytesOf(exchange.frames) : 0),
+      0,
+    )
+    return queued > 0 && queued + size > pipelineBytes
+  }
+
+  get #isFull(): boolean {
+    return this.#scope.weight >= (this.#services.namesLimit ?? namesLimit)
+  }
+
+  /** As {@link #refuseFull}, where the text itself gives names. */
+  #refuseNames({ prepares, opens }: Statement): boolean {
+    return prepares.length + opens.length > 0 && this.#refuseFull('simple')
+  }
+
+  /** @returns whether the session has no room for another name, and the message was refused */
+  #refuseFull(protocol: Protocol): boolean {
+    if (!this.#isFull) return false
+    const message = 'Cannot prepare statement: those of this session, and its portals, are too large together'
+    const hint = 'Close what is not needed any more, or DEALLOCATE it.'
+    this.#refuse(protocol, errorOf(new Denied('too_large', message, { hint })))
+    return true
   }
 
   /** Sends what needs no decision. */
@@ -1371,6 +1416,12 @@ function fits(type: number, step: Step): boolean {
 }
 
 const nothing = new Uint8Array(0)
+
+function bytesOf(frames: readonly Uint8Array[]): number {
+  let size = 0
+  for (const frame of frames) size += frame.length
+  return size
+}
 
 /** A name that stands for nothing at the target. */
 const standIn = 'refused by sluice'

@@ -38,6 +38,50 @@ afterAll(async () => {
   await server.stop()
 })
 
+test('prepared statements and portals of a session have a limit together, and make room when they are closed', async () => {
+  const small = await startDoor(server, { namesLimit: 20_000 })
+  const client = await small.connect()
+  clients.push(client)
+  const text = `SELECT '${'x'.repeat(200)}'`
+  const codesOf = async (...frames: Uint8Array[]): Promise<(string | undefined)[]> => {
+    client.send(...frames)
+    return codes(await client.receiveUntilReady())
+  }
+
+  const first = await codesOf(parse({ name: 'a', text }), parse({ name: 'b', text }), sync())
+  const full = await codesOf(parse({ name: 'c', text }), sync())
+  const others = [
+    await codesOf(query(`PREPARE c AS ${text}`)),
+    await codesOf(query(`BEGIN; DECLARE c CURSOR FOR ${text}`)),
+    await codesOf(bind({ statement: 'a', portal: 'p' }), sync()),
+  ]
+  const unnamed = await codesOf(parse({ text }), bind({}), execute({}), sync())
+  const closed = await codesOf(close({ type: 'S', name: 'a' }), close({ type: 'S', name: 'b' }), sync())
+  const again = await codesOf(parse({ name: 'c', text }), sync())
+  client.end()
+  await small.close()
+
+  expect([first, full, ...others]).toEqual([[], ['54000'], ['54000'], ['54000'], ['54000']])
+  expect([unnamed, closed, again]).toEqual([[], [], []])
+})
+
+test('messages of many megabytes in one pipeline are answered in their order', async () => {
+  const client = await connect()
+  const value = 'x'.repeat(3_000_000)
+  client.send(parse({ name: 'l', text: 'SELECT length($1), $2::int' }))
+  for (let index = 0; index < 4; index++) {
+    client.send(bind({ statement: 'l', values: [value, String(index)] }), execute({}))
+  }
+  client.send(sync())
+
+  const received = await client.receiveUntilReady()
+
+  const rows = received.filter(({ type }) => type === 'D').map(({ body }) => new TextDecoder().decode(body))
+  expect(rows.map((row) => row.at(-1))).toEqual(['0', '1', '2', '3'])
+  client.send(close({ type: 'S', name: 'l' }), sync())
+  await client.receiveUntilReady()
+})
+
 test('names that were given twice in a skipped pipeline stand for what they stood for before', async () => {
   const client = await connect()
   client.send(parse({ name: 'a', text: 'DELETE FROM notes' }), sync())

@@ -50,6 +50,7 @@ export async function startDoor(
     authentication?: AgentAuthentication
     store?: DurableStreamStore
     target?: Partial<PostgresTarget>
+    namesLimit?: number
   } = {},
 ): Promise<TestDoor> {
   const { decide = () => allow, decideConnect = () => allow, expiresAt = Date.now() + 3_600_000 } = options
@@ -100,6 +101,7 @@ export async function startDoor(
     encryption: { tls: options.tls, plaintext },
     authentication: options.authentication ?? tokenAsPassword,
     store: options.store ?? memoryStore(),
+    namesLimit: options.namesLimit,
     log,
     now: Date.now,
     observeSessions() {},
