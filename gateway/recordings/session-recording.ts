@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Denied } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { DurableStreamStore } from '../stores/durable-stream-store.ts'
@@ -33,6 +34,8 @@ export function recordingStream(session: string): string {
 const soonMs = 10
 /** How often a note is tried again while the store is away. */
 const retryMs = 1_000
+/** For how long the end of a session is tried again. */
+const closingMs = 10 * 60_000
 
 /** Events, or how to make them once they are wanted. */
 type Events = readonly RecordingEvent[] | (() => readonly RecordingEvent[])
@@ -47,6 +50,8 @@ interface Position {
   readonly head: Head
   readonly counts: Counts
   readonly bytes: number
+  /** The last event is the signed end. */
+  readonly isOver: boolean
 }
 
 /** What was handed to the store together, until the store has answered for it. */
@@ -72,7 +77,12 @@ export class SessionRecording {
   readonly #options: RecordingOptions
   readonly #stream: string
   /** The chain as handed to the store, and as the store has acknowledged it. */
-  #end: Position = { head: start, counts: { operations: 0, errors: 0, rows: 0, bytes: 0 }, bytes: 0 }
+  #end: Position = {
+    head: start,
+    counts: { operations: 0, errors: 0, rows: 0, bytes: 0 },
+    bytes: 0,
+    isOver: false,
+  }
   #durable = this.#end
   #batches: Batch[] = []
   /** Waiting to go ahead of the next append. */
@@ -83,6 +93,8 @@ export class SessionRecording {
   #timer: ReturnType<typeof setTimeout> | undefined
   #isDoubtful = false
   #comparing: Promise<void> | undefined
+  /** Nothing but the end may be added any more. */
+  #isClosing = false
   #isClosed = false
 
   constructor(session: string, options: RecordingOptions) {
@@ -96,7 +108,11 @@ export class SessionRecording {
    * @throws Denied `unrecordable` when they are not durable; the next append tries anew.
    */
   append(...events: readonly RecordingEvent[]): Promise<void> {
-    if (this.#isClosed) return Promise.reject(unrecordable('the recording is closed'))
+    if (this.#isClosing) return Promise.reject(unrecordable('the recording is closed'))
+    return this.#add(events)
+  }
+
+  #add(events: readonly RecordingEvent[]): Promise<void> {
     this.#asked.push({ at: this.#options.now(), events })
     if (!this.#waiting) {
       this.#waiting = Promise.withResolvers()
@@ -111,7 +127,7 @@ export class SessionRecording {
    * they are kept and tried again; there are never many, because nothing new runs meanwhile.
    */
   note(events: Events): void {
-    if (this.#isClosed) {
+    if (this.#isClosing) {
       this.#options.log.error({ session: this.#session }, 'Cannot record: the recording is closed')
       return
     }
@@ -119,23 +135,52 @@ export class SessionRecording {
     this.#timer ??= setTimeout(this.#flush, soonMs)
   }
 
-  /** Appends the signed end, after everything that was noted. @throws Denied `unrecordable` */
+  /**
+   * Appends the signed end, after everything that was noted. While the store is away that is tried again for some
+   * minutes, which nobody has to wait for.
+   * @throws Denied `unrecordable` when it is not durable yet
+   */
   async close(reason: string): Promise<void> {
+    this.#isClosing = true
     try {
-      await this.append()
-      await this.append({
-        kind: 'session-closed',
-        session: this.#session,
-        reason,
-        counts: this.#end.counts,
-        key: this.#options.sealer.keyId,
-      })
-      const { head, bytes } = this.#durable
-      this.#options.ended?.({ count: head.count, hash: head.hash, bytes })
-    } finally {
-      this.#isClosed = true
-      clearTimeout(this.#timer)
+      await this.#close(reason)
+    } catch (error) {
+      // Of a session that left nothing in the store there is nothing to end.
+      if (this.#durable.head.count > 0) void this.#closeLater(reason)
+      else this.#giveUp()
+      throw error
     }
+  }
+
+  async #close(reason: string): Promise<void> {
+    // Also finds out what became of an earlier try.
+    await this.#add([])
+    if (!this.#durable.isOver) {
+      const { sealer } = this.#options
+      const { counts } = this.#end
+      await this.#add([{ kind: 'session-closed', session: this.#session, reason, counts, key: sealer.keyId }])
+    }
+    const { head, bytes } = this.#durable
+    this.#options.ended?.({ count: head.count, hash: head.hash, bytes })
+    this.#giveUp()
+  }
+
+  async #closeLater(reason: string): Promise<void> {
+    const { now } = this.#options
+    for (const until = now() + closingMs; now() < until; ) {
+      await sleep(retryMs, undefined, { ref: false })
+      try {
+        return await this.#close(reason)
+      } catch {
+        // The store is still away.
+      }
+    }
+    this.#giveUp()
+  }
+
+  #giveUp(): void {
+    this.#isClosed = true
+    clearTimeout(this.#timer)
   }
 
   readonly #write = (): void => {
@@ -180,7 +225,13 @@ export class SessionRecording {
       const { head, counts, bytes } = this.#end
       const sealed = this.#options.sealer.seal(event, note.at, head)
       texts.push(sealed.text)
-      this.#end = { head: sealed.head, counts: counted(counts, event), bytes: bytes + sealed.text.length }
+      const isOver = event.kind === 'session-closed'
+      this.#end = {
+        head: sealed.head,
+        counts: counted(counts, event),
+        bytes: bytes + sealed.text.length,
+        isOver,
+      }
     }
   }
 
@@ -222,7 +273,7 @@ export class SessionRecording {
     this.#timer = undefined
     if (this.#notes.length === 0 && !this.#isDoubtful) return
     const wasDoubtful = this.#isDoubtful
-    this.append().catch((error) => {
+    this.#add([]).catch((error) => {
       const { log } = this.#options
       if (!wasDoubtful)
         log.warn({ session: this.#session, err: error }, 'Cannot record yet: the store does not answer')

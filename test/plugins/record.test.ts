@@ -510,6 +510,25 @@ test('a result that could not be recorded when Redis went away is recorded when 
   await store.close()
 }, 20_000)
 
+test('a session that ends while Redis is gone gets its signed end when it is back, once', async () => {
+  const store = redisStore({ url: redis.url })
+  const gateway = recording(store)
+  await gateway.run(sqlOperation({ isReadOnly: false }), [...rows('row')])
+  await redis.kill()
+
+  await expect(gateway.end()).rejects.toMatchObject({ code: 'unrecordable' })
+  await redis.restart()
+  await untilAnswers(store)
+  await untilRecorded(store, gateway.session.id, 'session-closed')
+
+  expect(await gateway.verify()).toBe(true)
+  const events = await store.read(`recordings/${gateway.session.id}`, 0, 100)
+  expect(events.map((event) => JSON.parse(event).kind)).toEqual([
+    ...['session-opened', 'operation', 'result', 'session-closed'],
+  ])
+  await store.close()
+}, 20_000)
+
 test('a session that was refused is recorded in the stream of the day', async () => {
   const store = memoryStore()
   const plugin = record({ recorder: recorder({ store, signer: key, now: () => 0, log: silentLog }) })
