@@ -16,6 +16,9 @@ const needed = [
   // The tests' Python is the system's: packages of another Python on the PATH do not count.
   { package: 'python3-psycopg', isThere: () => runs('/usr/bin/python3', '-c', 'import psycopg') },
   { package: 'python3-psycopg2', isThere: () => runs('/usr/bin/python3', '-c', 'import psycopg2') },
+  // Django and SQLAlchemy, which comes with Alembic, migrate through the gateway.
+  { package: 'python3-django', isThere: () => runs('/usr/bin/python3', '-c', 'import django') },
+  { package: 'alembic', isThere: () => runs('/usr/bin/python3', '-c', 'import alembic') },
   // Runs a program from its one source file, which a JRE does not.
   { package: 'default-jdk-headless', isThere: () => isOnPath('javac') },
   { package: 'libpostgresql-jdbc-java', isThere: () => existsSync('/usr/share/java/postgresql.jar') },
