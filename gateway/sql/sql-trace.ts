@@ -1,3 +1,4 @@
+import type { Mask } from '../decision.ts'
 import { Denied } from '../errors.ts'
 import type { Column, MaskedOutput } from '../operation.ts'
 import type { Origin } from './lineage/flow.ts'
@@ -76,11 +77,15 @@ function hiddenOutputs(outputs: readonly PlannedOutput[], open: number): readonl
         ...(isPlaced && { output: index + 1 }),
         ...(name !== undefined && !isOpen && { name }),
         columns,
-        masked: mask.kind === 'computed' ? 'computed' : mask.masks.map((each) => each.with).join(', '),
+        masked: mask.kind === 'computed' ? 'computed' : mask.masks.map(kindOf).join(', '),
         ...(by.join() !== columns.join() && { by }),
       },
     ]
   })
+}
+
+function kindOf({ with: how, json }: Mask): string {
+  return json === undefined ? how : `${how} of ${json}`
 }
 
 /** What is hidden altogether may come from anywhere. */

@@ -6,7 +6,7 @@ import { policy } from '../../gateway/policy/policy.ts'
 import { build } from '../../scripts/bundle.ts'
 import { compileTimeout, opa, read, root } from './compile.ts'
 import { logs } from './logs.ts'
-import { statement } from './questions.ts'
+import { statement, table } from './questions.ts'
 
 const folder = join(root, 'examples/policies')
 const files = await readdir(folder)
@@ -50,6 +50,43 @@ test('the example of least privilege opens sessions with measures', { timeout: c
   expect(opened).not.toHaveProperty('limit')
   expect(log.errors).toEqual([])
 })
+
+test.each([
+  ['mask-by-column', 'analysts', ['email hash', 'phone partial', 'card_number null']],
+  ['mask-by-group', 'research', ['name redact', 'email hash', 'phone partial', 'card_number null']],
+  ['mask-by-group', 'care', ['card_number null']],
+  [
+    'mask-by-tag',
+    'support',
+    ['name hash', 'email hash', 'email redact', 'phone hash', 'phone redact', 'card_number null'],
+  ],
+  ['mask-by-tag', 'privacy', ['card_number null']],
+  ['unmasked-with-approval', 'support', ['email partial', 'phone redact', 'card_number null']],
+])(
+  'the gateway reads the masks of the example %s for %s',
+  { timeout: compileTimeout },
+  async (example, group, masks) => {
+    const sources = [`${example}.rego`, `${example}.json`].filter((file) => files.includes(file))
+    const bundle = await read(
+      await build(
+        opa,
+        sources.map((source) => join(folder, source)),
+      ),
+    )
+    const { decide } = policy({ bundle, log: logs(), now: Date.now })
+
+    const decided = decide(
+      statement(group, { commands: ['select'], relations: [table('customers', 'read')] }),
+    )
+
+    const told =
+      decided.effect === 'deny'
+        ? []
+        : decided.masks.map((mask) => `${mask.field.split('.').at(-1)} ${mask.with}`)
+    expect(decided.effect).toBe('allow')
+    expect(told.sort()).toEqual(masks.sort())
+  },
+)
 
 test('the documentation knows every example, and shows the first one as it is', async () => {
   for (const example of examples) expect(docs).toContain(`(../examples/policies/${example})`)

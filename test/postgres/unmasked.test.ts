@@ -1,7 +1,9 @@
 /** A mask falls for one statement, once somebody agrees: through the door, with the policy of the examples. */
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import pg from 'pg'
 import { serialize } from 'pg-protocol'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { build } from '../../scripts/bundle.ts'
@@ -52,6 +54,28 @@ test('a statement shows masked values until it is approved, and then what is the
   }
   expect(shown).toContain(email)
   expect(shown).not.toContain('[masked]')
+})
+
+test('so does a statement with parameters, as drivers send it; a cursor that was approved is fetched masked', async () => {
+  const password = await house.token('support-agent')
+  const driver = new pg.Client({ ...replica.postgres, user: 'agent', database: 'shop', password })
+  await driver.connect()
+  const approving = async (sql: string, values: readonly unknown[] = []) => {
+    const noticed = once(driver, 'notice')
+    const result = driver.query(sql, [...values])
+    const [{ message }] = await noticed
+    await vote(replica, approvalIn(message), 'approve', await house.token('priya'))
+    return (await result).rows
+  }
+
+  const shown = await approving('/* unmask: parcel 7 */ SELECT email FROM customers WHERE id = $1', [1])
+  await driver.query('BEGIN')
+  await approving('/* unmask: parcel 7 */ DECLARE c CURSOR FOR SELECT email FROM customers ORDER BY id')
+  const fetched = await driver.query('FETCH 1 FROM c')
+  await driver.end()
+
+  expect(shown).toEqual([{ email: expect.stringContaining(email) }])
+  expect(fetched.rows).toEqual([{ email: expect.stringMatching(/^\*+\.com$/) }])
 })
 
 test('asked again it waits again; rejected, it shows nothing', async () => {
@@ -111,7 +135,11 @@ async function answer(agent: WireClient, sql: string, voted?: 'approve' | 'rejec
 async function hold(agent: WireClient, sql: string): Promise<string> {
   agent.send(serialize.query(sql))
   const notice = (await agent.receiveUntil('N')).at(-1)
-  return /approval "([^"]+)"/.exec(notice ? (errorFields(notice.body).M ?? '') : '')?.[1] ?? ''
+  return approvalIn(notice ? (errorFields(notice.body).M ?? '') : '')
+}
+
+function approvalIn(notice: string): string {
+  return /approval "([^"]+)"/.exec(notice)?.[1] ?? ''
 }
 
 async function newestSession(): Promise<string> {

@@ -52,6 +52,20 @@ test('of several statements it is told which one shows it', async () => {
   ])
 })
 
+test('of a mask of a part of JSON it is told which part', async () => {
+  const statement = shop.analyse('SELECT id, settings FROM accounts', await shop.scope())
+  const part = {
+    kind: 'column',
+    field: 'public.accounts.settings',
+    json: 'contact.phone',
+    with: 'redact',
+  } as const
+
+  expect(statement.trace([part]).hidden).toEqual([
+    { output: 2, name: 'settings', columns: ['public.accounts.settings'], masked: 'redact of contact.phone' },
+  ])
+})
+
 test('where nothing is hidden nothing is told', async () => {
   expect(await hidden('SELECT id, name FROM customers')).toEqual([])
   expect(await hidden('SELECT 1')).toEqual([])
