@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Mask } from '../decision.ts'
 import { calledFunction } from '../sql/called-function.ts'
 import type { Catalog } from '../sql/catalog.ts'
 import type { CatalogReader } from '../sql/catalog-reader.ts'
@@ -21,6 +22,7 @@ import {
 import { type AskSession, readOwnCatalog, readTemporarySchema, withOwnTemporary } from '../sql/own-catalog.ts'
 import type { Scope, SessionNames } from '../sql/scope.ts'
 import type { Statement } from '../sql/statement.ts'
+import { uuid } from '../uuid.ts'
 import type { TransactionStatus } from './backend.ts'
 import { Names, type Portal, type Prepared } from './names.ts'
 
@@ -140,8 +142,13 @@ export class SessionScope {
     const committed = await this.#analysis.catalog.refresh('time')
     if (committed === prepared.catalog) return prepared
     // What it alone sees the session has not changed: it waits.
-    const seen = [this.#own, this.#withTemporary].find((each) => each?.catalog === prepared.catalog)
+    const seen = this.#seenIn(prepared)
     return seen?.committed === committed ? prepared : this.#look(prepared, committed, segment)
+  }
+
+  /** What the session alone saw when the statement was understood, and what everybody did; `undefined` for nothing. */
+  #seenIn({ catalog }: Prepared): { readonly committed: Catalog } | undefined {
+    return [this.#own, this.#withTemporary].find((each) => each?.catalog === catalog)
   }
 
   /** About how many bytes its prepared statements and portals take. */
@@ -162,6 +169,24 @@ export class SessionScope {
     const isSame = version === this.#version && catalog === this.#known()
     const isWhole = !isUncertain && !statement.hasUnknownName && !statement.needsSession
     return isSame && isWhole && !this.#isBarrierUp && !this.#mayBringBack() ? prepared : undefined
+  }
+
+  /**
+   * Whether these masks mean for a statement what they meant when it was understood, by the catalog as it is now. A
+   * statement that the target runs already holds what it found there, so whoever asks then learns how it was.
+   *
+   * @throws Error when the catalog cannot be read
+   */
+  async isTrueOf(prepared: Prepared, masks: readonly Mask[], segment: number): Promise<boolean> {
+    const committed = await this.#analysis.catalog.confirm()
+    const seen = this.#seenIn(prepared)
+    if (committed === (seen?.committed ?? prepared.catalog)) return true
+    // What the session alone sees it cannot be asked for while it runs a statement.
+    if (seen && seen === this.#own) return false
+    const schema = this.#temporarySchema
+    const catalog = seen && schema !== undefined ? withOwnTemporary(committed, schema) : committed
+    const { statement } = this.#look(prepared, catalog, segment)
+    return whatIsShown(statement, masks) === whatIsShown(prepared.statement, masks)
   }
 
   /** The statement is on its way to the target, and changes what it may. */
@@ -417,6 +442,19 @@ export class SessionScope {
 
   #namesOf(kind: 'prepared' | 'cursor'): { forget(name: string | undefined): void } {
     return kind === 'prepared' ? this.statements : this.portals
+  }
+}
+
+/** All that masking goes by, to be compared; of what cannot be masked nothing is the same. */
+function whatIsShown(statement: Statement, masks: readonly Mask[]): string {
+  try {
+    const { isActive, touched, results } = statement.trace(masks)
+    const outputs = results.map((result) => result.outputs)
+    // What a cursor will show is settled when it is opened.
+    const opens = statement.opens.map((opened) => whatIsShown(opened.statement, masks))
+    return JSON.stringify([statement.facts, isActive, touched, outputs, opens])
+  } catch (error) {
+    return `${uuid()} ${error}`
   }
 }
 

@@ -15,7 +15,7 @@
  * @module
  */
 import { run, type Target } from '../chain.ts'
-import type { Permit } from '../decision.ts'
+import type { Mask, Permit } from '../decision.ts'
 import { asDenied, type DenialCode, Denied, denials } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { reducedMessage } from '../masking/reduced-message.ts'
@@ -608,6 +608,10 @@ export class PostgresSession {
     const isCall = exchange.steps[0] === 'call'
     const hiddenDescribe = permit.masks.length > 0 ? portal : undefined
     if (exchange.isHeld) await this.#confirmMeaning(exchange)
+    const confirm = dependsOnMasks(exchange.operation, permit.masks)
+      ? () => this.#confirmMasks(exchange, permit.masks)
+      : undefined
+    if (!exchange.operation.isReadOnly) await confirm?.()
     exchange.isSent = true
     const { outbox } = this.#upstream
     if (action === 'execute') {
@@ -630,9 +634,15 @@ export class PostgresSession {
       return
     }
     const clock = this.#limitTime(exchange, limit.milliseconds)
+    let isConfirmed = false
     try {
       while (exchange.steps.length > 0) {
         const part = this.#nextPart(exchange)
+        if (confirm && part && part.kind !== 'head') {
+          if (!isConfirmed) await confirm()
+          // The next statement of a text is parsed when this one has ended.
+          isConfirmed = part.kind !== 'end'
+        }
         if (part?.kind === 'data') this.#rows.count(exchange.operation.prepared, part.count, limit.rows)
         if (part) yield part
         else if (exchange.steps.length > 0) await this.#moreFromTarget()
@@ -645,6 +655,22 @@ export class PostgresSession {
     // What only prepares has no result, but an end like everything.
     if ((action !== 'execute' || isCall) && !exchange.isFailed)
       yield { kind: 'end', summary: isCall ? 'FUNCTION CALL' : action.toUpperCase(), bytes: nothing }
+  }
+
+  /**
+   * Others may have changed the target a moment ago. What runs keeps what it found from being changed, so when the
+   * catalog, looked at by now, says what was gone by, then it was so when the target read the statement.
+   *
+   * @throws Denied `unmaskable` when it does not
+   */
+  async #confirmMasks({ operation, segment }: Conducted, masks: readonly Mask[]): Promise<void> {
+    const isTrue = await this.#scope.isTrueOf(operation.prepared, masks, segment).catch((cause) => {
+      throw this.#unreadableCatalog(cause)
+    })
+    if (isTrue) return
+    throw new Denied('unmaskable', 'Cannot mask result: the target was changed while the statement ran', {
+      hint: 'Send the statement again.',
+    })
   }
 
   /** @throws Denied when a statement that waited for people is no longer what they were asked about */
@@ -1457,6 +1483,18 @@ function encode(part: Part): Uint8Array {
       return part.bytes
   }
 }
+
+/** Whether what the operation shows, or does, is something else when names mean something else. */
+function dependsOnMasks({ action, facts }: StatementOperation, masks: readonly Mask[]): boolean {
+  const isNamed = facts.commands.length === 0 || !facts.commands.every((command) => ofSession.has(command))
+  return action === 'execute' && isNamed && masks.some(({ kind }) => kind === 'column')
+}
+
+/** Commands that neither name nor show anything of the target. */
+const ofSession = new Set([
+  ...['begin', 'commit', 'rollback', 'savepoint', 'release savepoint', 'rollback to savepoint'],
+  ...['set', 'reset', 'show', 'deallocate', 'close', 'discard', 'listen', 'unlisten'],
+])
 
 function outOfTime(): Denied {
   return new Denied('cancelled', 'Cannot go on with operation: it takes longer than policy allows', {

@@ -14,6 +14,12 @@ export interface CatalogReader {
    * must not make the gateway read the catalog as often as an agent likes.
    */
   refresh(reason: 'ddl' | 'unknown name' | 'mismatch' | 'time'): Promise<Catalog>
+  /**
+   * The catalog as of a moment after the call: the latest snapshot when nothing has changed since. Calls that come
+   * while a look has not begun share it.
+   * @throws Error when the target does not answer
+   */
+  confirm(): Promise<Catalog>
   /** The snapshot is known to be stale: `current()` is empty and `read()` waits for a new one. */
   invalidate(): void
   close(): Promise<void>
@@ -49,6 +55,10 @@ export function catalogReader(options: {
   /** The read that runs, and the one that begins when it is done. */
   let running: Promise<Catalog> | undefined
   let following: Promise<Catalog> | undefined
+  /** The look that somebody waits for and that has not begun. */
+  let confirming: Promise<Catalog> | undefined
+  /** One after the other: a look in the middle of a read would see what the read sees. */
+  let busy: Promise<unknown> = Promise.resolve()
 
   /** Somebody has asked for it since the last look. */
   let isAsked = false
@@ -66,6 +76,14 @@ export function catalogReader(options: {
       return isStale ? undefined : latest?.catalog
     },
     refresh,
+    confirm() {
+      isAsked = true
+      confirming ??= inTurn(async () => {
+        confirming = undefined
+        return (await isLatest()) && latest ? latest.catalog : readOnce('changed')
+      })
+      return confirming
+    },
     invalidate() {
       isStale = true
     },
@@ -110,10 +128,27 @@ export function catalogReader(options: {
   }
 
   function start(reason: string): Promise<Catalog> {
-    running = readOnce(reason).finally(() => {
+    running = inTurn(() => readOnce(reason)).finally(() => {
       running = undefined
     })
     return running
+  }
+
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = busy.then(work)
+    busy = done.catch(() => {})
+    return done
+  }
+
+  /** @returns false as well when it cannot be told: then a read tells why */
+  async function isLatest(): Promise<boolean> {
+    if (!connection || !latest || isStale) return false
+    try {
+      return (await readMark(connection)) === latest.mark
+    } catch {
+      disconnect()
+      return false
+    }
   }
 
   async function readOnce(reason: string): Promise<Catalog> {
@@ -160,6 +195,8 @@ interface Snapshot {
   readonly catalog: Catalog
   /** Two reads with the same version see the same rows. */
   readonly version: string
+  /** The same of what users made: cheap enough to be read for a single statement. */
+  readonly mark: string
 }
 
 /** The known snapshot when nothing has changed: what was worked out against it is kept for as long as it is true. */
@@ -175,6 +212,7 @@ async function readNewer(connection: CatalogConnection, known: Snapshot | undefi
   const [row] = await connection.query(versionQuery)
   const usable = await query('usable')
   const version = JSON.stringify([session, usable, row?.version])
+  const mark = await readMark(connection)
   const snapshot = version === known?.version ? known : await read()
   await connection.query('COMMIT')
   return snapshot
@@ -204,7 +242,7 @@ async function readNewer(connection: CatalogConnection, known: Snapshot | undefi
     // What could not be read now is read the next time, whether or not anything has changed.
     const isWhole = ![...definitions.values()].includes(unreadable)
     const generation = (known?.catalog.generation ?? 0) + 1
-    return { catalog: catalog(generation, rows), version: isWhole ? version : '' }
+    return { catalog: catalog(generation, rows), version: isWhole ? version : '', mark }
   }
 }
 
@@ -277,6 +315,41 @@ export const builtinsQuery = `SELECT concat_ws(' ', ${[
   .concat('pg_language', 'pg_cast', 'pg_opclass', 'pg_amop', 'pg_amproc')
   .map((rows) => `(SELECT concat(count(*), ':', sum(hashtext(xmin::text)::bigint)) FROM ${rows})`)
   .join(', ')}) AS builtins`
+
+/** Where what users made has numbers of its own, which an index finds. */
+const madeByUsers = {
+  ...{ pg_class: 'oid', pg_attribute: 'attnum > 0 AND attrelid', pg_attrdef: 'oid', pg_rewrite: 'oid' },
+  ...{
+    pg_inherits: 'inhrelid',
+    pg_constraint: 'oid',
+    pg_index: 'indexrelid',
+    pg_proc: 'oid',
+    pg_operator: 'oid',
+  },
+  ...{
+    pg_type: 'oid',
+    pg_enum: 'oid',
+    pg_cast: 'oid',
+    pg_trigger: 'oid',
+    pg_policy: 'oid',
+    pg_opclass: 'oid',
+  },
+}
+
+const markQuery = `SELECT concat_ws(' ', ${[
+  'pg_namespace',
+  ...Object.entries(madeByUsers).map(([name, number]) => `${name} WHERE ${number} >= ${firstUserOid}`),
+]
+  .map(
+    (rows) =>
+      `(SELECT concat(count(*), ':', bit_xor(hashtidextended(ctid, xmin::text::bigint))) FROM ${rows})`,
+  )
+  .join(', ')}) AS mark`
+
+async function readMark(connection: CatalogConnection): Promise<string> {
+  const [row] = await connection.query(markQuery)
+  return String(row?.mark)
+}
 
 /**
  * Functions of PostgreSQL's own that an expression calls and whose result may change: `pg_depend` does not tell of

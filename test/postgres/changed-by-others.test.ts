@@ -1,0 +1,142 @@
+/** Somebody else changes the target, past the gateway, a moment before an agent asks. */
+import pg from 'pg'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Mask } from '../../gateway/decision.ts'
+import { mask } from '../../plugins/mask.ts'
+import { type PostgresServer, startPostgres } from '../support/start-postgres.ts'
+import { allow, startDoor, type TestDoor } from './start-door.ts'
+
+const canary = 'ada@canary.example'
+
+const schema = `
+  DROP SCHEMA IF EXISTS first CASCADE; CREATE SCHEMA first;
+  DROP SCHEMA public CASCADE; CREATE SCHEMA public;
+  CREATE TABLE customers (id int PRIMARY KEY, name text, email text);
+  INSERT INTO customers VALUES (1, 'Ada', '${canary}');
+  CREATE VIEW customer_names AS SELECT id, name FROM customers;
+  CREATE TABLE products (id int, name text);
+  INSERT INTO products VALUES (1, 'hammer');
+  CREATE TABLE notes (id int, note text);
+  CREATE FUNCTION label(int) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1::text';
+  ALTER DATABASE postgres SET search_path = first, public;`
+
+const masks: readonly Mask[] = [{ kind: 'column', field: 'public.customers.email', with: 'redact' }]
+
+describe.each([15, 18] as const)('PostgreSQL %i', (version) => {
+  let server: PostgresServer
+  let owner: pg.Client
+  let door: TestDoor
+  let agent: pg.Client
+
+  beforeAll(async () => {
+    server = await startPostgres({ version })
+    owner = new pg.Client(server.url)
+    await owner.connect()
+  })
+  afterAll(async () => {
+    await agent.end()
+    await door.close()
+    await owner.end()
+    await server.stop()
+  })
+  beforeEach(async () => {
+    await agent?.end()
+    await door?.close()
+    await owner.query(schema)
+    door = await startDoor(server, { decide: () => ({ ...allow, masks }), plugins: [mask({ key: 'key' })] })
+    const { host, port } = door
+    agent = new pg.Client({ host, port, user: 'agent', database: 'shop', password: 'a token' })
+    await agent.connect()
+  })
+
+  async function asked(text: string, values?: unknown[]): Promise<string> {
+    const query = values ? { text, values, rowMode: 'array' as const } : { text, rowMode: 'array' as const }
+    return agent.query(query).then(
+      (result) => JSON.stringify([result].flat().map(({ rows }) => rows)),
+      (error) => `${error.code} ${error.message}`,
+    )
+  }
+
+  const refused = '42501 Cannot mask result: the target was changed while the statement ran'
+
+  test.each([
+    [
+      'a view',
+      'CREATE OR REPLACE VIEW customer_names AS SELECT id, email AS name FROM customers',
+      'SELECT * FROM customer_names',
+    ],
+    [
+      'what is computed of a view',
+      'CREATE OR REPLACE VIEW customer_names AS SELECT id, email AS name FROM customers',
+      "SELECT name || '' FROM customer_names",
+    ],
+    [
+      'an error',
+      'CREATE OR REPLACE VIEW customer_names AS SELECT id, email AS name FROM customers',
+      'SELECT name::int FROM customer_names',
+    ],
+    [
+      'a table of the same name',
+      'CREATE VIEW first.products AS SELECT id, email AS name FROM customers',
+      "SELECT name || '' FROM products",
+    ],
+    [
+      'a function',
+      "CREATE OR REPLACE FUNCTION label(int) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT email FROM customers WHERE id = $1'",
+      'SELECT label(id) FROM products',
+    ],
+  ])('%s', async (_, change, text) => {
+    const before = await asked(text)
+    expect(before).not.toContain(canary)
+    await owner.query(change)
+
+    const during = await asked(text)
+    const after = await asked(text)
+
+    expect([refused, after]).toContain(during)
+    for (const answer of [during, after, await asked(text, [])]) expect(answer).not.toContain(canary)
+  })
+
+  test('what would write a masked value does not run', async () => {
+    const text = 'INSERT INTO notes SELECT id, name FROM customer_names'
+    await asked(text)
+    await owner.query('CREATE OR REPLACE VIEW customer_names AS SELECT id, email AS name FROM customers')
+
+    expect(await asked(text)).toBe(refused)
+    expect((await owner.query('SELECT note FROM notes')).rows).toEqual([{ note: 'Ada' }])
+  })
+
+  test('each statement of a text is looked at by itself', async () => {
+    const text = `SELECT 1; SELECT pg_sleep(0.5); SELECT name FROM customer_names`
+    await asked(text)
+    await owner.query('BEGIN')
+    await owner.query('CREATE OR REPLACE VIEW customer_names AS SELECT id, email AS name FROM customers')
+    const answer = asked(text)
+    await owner.query('COMMIT')
+
+    expect(await answer).not.toContain(canary)
+  })
+
+  test('a cursor shows what was looked at when it was opened', async () => {
+    await asked('BEGIN')
+    await asked('DECLARE before CURSOR FOR SELECT name FROM customer_names')
+    expect(await asked('FETCH before')).toBe('[[["Ada"]]]')
+    await asked('COMMIT')
+    await owner.query('CREATE OR REPLACE VIEW customer_names AS SELECT id, email AS name FROM customers')
+    await asked('BEGIN')
+
+    expect(await asked('DECLARE after CURSOR FOR SELECT name FROM customer_names')).toBe(refused)
+    expect(await asked('FETCH after')).toMatch(
+      /^42501 Cannot trace masked columns: it reads from a cursor that is unknown/,
+    )
+    await asked('ROLLBACK')
+  })
+
+  test('a change that makes no difference to a statement is none', async () => {
+    expect(await asked('SELECT email, name FROM customers')).toBe('[[["[masked]","Ada"]]]')
+    await owner.query('CREATE TABLE other (id int); CREATE TEMPORARY TABLE mine (id int)')
+
+    expect(await asked('SELECT email, name FROM customers')).toBe('[[["[masked]","Ada"]]]')
+    expect(await asked('SELECT email, name FROM customers WHERE id = $1', [1])).toBe('[[["[masked]","Ada"]]]')
+  })
+})
