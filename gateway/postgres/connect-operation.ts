@@ -1,8 +1,11 @@
 /** The opening of a session, on its way through the chain: what it asks of the target's settings is decided. @module */
 import { createHash } from 'node:crypto'
+import type { Mask } from '../decision.ts'
+import { Denied } from '../errors.ts'
 import { noFacts, type SqlFacts } from '../facts.ts'
 import type { MaskPlan, Received, SqlOperation } from '../operation.ts'
 import type { EstablishedSession } from '../plugin.ts'
+import { isHarmlessSetting } from '../sql/harmless.ts'
 import { uuid } from '../uuid.ts'
 import type { StartupSettings } from './startup-settings.ts'
 
@@ -60,8 +63,16 @@ export class ConnectOperation implements SqlOperation {
     return createHash('sha256').update(asked).digest('hex').slice(0, fingerprintCharacters)
   }
 
-  /** It has no result. */
-  trace(): MaskPlan {
+  /**
+   * It has no result, but what it sets holds for all that follow: where columns are masked no more than a SET may.
+   * @throws Denied `unmaskable`
+   */
+  trace(masks: readonly Mask[]): MaskPlan {
+    const settings = Object.entries(this.facts.startup ?? {})
+    const harmful = settings.find(([name, value]) => !isHarmlessSetting(name, value))
+    if (harmful && masks.some(({ kind }) => kind === 'column')) {
+      throw new Denied('unmaskable', `Cannot open session: setting "${harmful[0]}" may change what is masked`)
+    }
     return { masked: [], apply: (result) => result }
   }
 }

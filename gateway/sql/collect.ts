@@ -648,7 +648,7 @@ class Collector implements Collected {
     else if (body.kind === 'VAR_SET_MULTI') this.#setTransaction(text(body.name), args)
     else if (body.kind === 'VAR_RESET' || body.kind === 'VAR_SET_DEFAULT') this.#reset(name)
     else {
-      this.#setting(name, args.length === 1 ? constantText(args[0]) : undefined)
+      this.#setting(name, args.length === 1 ? settingText(args[0]) : undefined)
       // ALTER ROLE … SET and the like come here too; nothing in a name says whether its value is secret.
       if (/passw/i.test(name)) this.hasSecrets = true
     }
@@ -1081,6 +1081,12 @@ class Collector implements Collected {
         ((this.#scope.mayHaveTemporary || this.#catalog.temporary) && isTemporary(each.schema)),
     )
   }
+}
+
+/** A constant that SET assigns; a zero is left out of the tree. */
+function settingText(value: unknown): string | undefined {
+  const { ival } = isNode(value) ? child(value, 'A_Const') : {}
+  return isNode(ival) ? String(ival.ival ?? 0) : constantText(value)
 }
 
 /** Of READ ONLY and DEFERRABLE the grammar makes 1, of READ WRITE and NOT DEFERRABLE 0, which is left out. */

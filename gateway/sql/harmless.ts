@@ -33,9 +33,11 @@ export function isHarmlessRelation({ schema, name }: Relation): boolean {
 }
 
 /** Whether a session may change it without changing what a text means or what messages say. */
-export function isHarmlessSetting(name: string, value: string | undefined): boolean {
+export function isHarmlessSetting(name: string, value: string | undefined, isReset = false): boolean {
   if (name === 'client_encoding') return /^utf-?8$/i.test(value ?? '')
   if (name === 'standard_conforming_strings') return value === 'on'
+  // With fewer digits a float is another one each time: as many samples of what noise and buckets are to hide.
+  if (name === 'extra_float_digits') return isReset || /^[0-3]$/.test(value ?? '')
   return settings.has(name) || name.startsWith('enable_')
 }
 
@@ -67,7 +69,7 @@ const informationSchema = list(`
 
 const settings = list(`
   application_name array_nulls bytea_output client_min_messages datestyle deadlock_timeout default_transaction_deferrable
-  default_transaction_isolation default_transaction_read_only extra_float_digits from_collapse_limit geqo
+  default_transaction_isolation default_transaction_read_only from_collapse_limit geqo
   idle_in_transaction_session_timeout idle_session_timeout intervalstyle jit join_collapse_limit lock_timeout
   max_parallel_workers_per_gather plan_cache_mode search_path statement_timeout synchronous_commit timezone
   transaction_deferrable transaction_isolation transaction_read_only transaction_timeout work_mem xmloption

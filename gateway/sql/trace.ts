@@ -267,7 +267,7 @@ function refuseUntraceable(collected: Collected, context: TraceContext): void {
   if (collected.hasUnknownCursor) throw unmaskable('it reads from a cursor that is unknown')
   for (const [name, value] of collected.settings) {
     const isReset = name === '*' && (collected.commands.has('reset') || collected.commands.has('discard'))
-    if (!isReset && !isHarmlessSetting(name, value))
+    if (!isReset && !isHarmlessSetting(name, value, collected.resets.has(name)))
       throw unmaskable(`setting "${name}" may change what is masked`)
   }
   for (const each of [...collected.functions, ...context.hiddenFunctions]) refuseFunction(each, context)

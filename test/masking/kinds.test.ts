@@ -345,6 +345,7 @@ describe.each([15, 18] as const)('values of a PostgreSQL %i', (version) => {
     await owner.end()
     door = await startDoor(server, {
       decide: () => ({ effect: 'allow', reasons: [], masks }),
+      decideConnect: () => ({ effect: 'allow', reasons: [], masks }),
       plugins: [mask({ key })],
     })
   })
@@ -440,6 +441,27 @@ describe.each([15, 18] as const)('values of a PostgreSQL %i', (version) => {
     const tail = '***********.com'
     expect(person?.map((cell) => cell?.toString())).toEqual(['0', tail, '[masked]', undefined])
     expect(note?.map((cell) => cell?.toString('latin1'))).toEqual(['\0'.repeat(8), tail])
+  })
+
+  test('that the session writes with fewer digits would be other ones, so it may not', async () => {
+    masks = [{ kind: 'column', field: 'public.people.mail', with: 'redact' }]
+    const agent = await door.connect({ parameters: { extra_float_digits: '3' } })
+
+    for (const text of [
+      'SET extra_float_digits = -5',
+      "SELECT set_config('extra_float_digits', '-5', false)",
+    ]) {
+      await expect(rows(agent, text, false)).rejects.toThrow(
+        /setting "extra_float_digits" may change what is masked/,
+      )
+    }
+    for (const text of ['SET extra_float_digits = 1', 'RESET extra_float_digits']) {
+      expect(await rows(agent, text, false)).toEqual([])
+    }
+    agent.end()
+    await expect(door.connect({ parameters: { options: '-c extra_float_digits=-5' } })).rejects.toThrow(
+      /42501 Cannot open session: setting "extra_float_digits" may change what is masked/,
+    )
   })
 
   test('that the session writes in another style become NULL where a mask has to read them', async () => {
