@@ -22,10 +22,11 @@ import { alternate, type Bar, type Measurement } from './measurement.ts'
 import { pgbench } from './pgbench.ts'
 import { readRows } from './read-rows.ts'
 import { noise, summary, table, verdicts } from './report.ts'
+import { customerCount, customerQuery, rowCount, rowQuery } from './start-database.ts'
 import { type PathName, type Paths, pathNames, startPaths } from './start-paths.ts'
 import { wrk } from './wrk.ts'
 
-const cases = ['memory', 'prepared', 'simple', 'connect', 'rows', 'http', 'decision'] as const
+const cases = ['memory', 'prepared', 'simple', 'connect', 'rows', 'masked', 'http', 'decision'] as const
 type Case = (typeof cases)[number]
 
 interface Options {
@@ -88,6 +89,8 @@ const bars = {
   simple: () => ofEach('pgbouncer', 0.5),
   connect: () => ofEach('direct', 0.9),
   rows: () => ofEach('direct', 0.95),
+  masked: () =>
+    sluices.map((name) => ({ subject: `${name}, masked`, of: `${name}, unmasked`, atLeast: 0.5 })),
 }
 
 function ofEach(of: Bar['of'], atLeast: number): readonly Bar[] {
@@ -117,9 +120,20 @@ const measure: Record<Case, (paths: Paths, options: Options) => AsyncGenerator<M
     yield {
       title: '2 million rows to psql, unmasked',
       unit: 'rows/s',
-      samples: await alternate(postgres, rounds, readRows),
+      samples: await alternate(postgres, rounds, (path) => readRows(path, rowQuery, rowCount)),
       baselines: ['direct', 'pgbouncer'],
       bars: bars.rows(),
+    }
+  },
+
+  async *masked({ masked }, { rounds }) {
+    const subjects = masked.map(({ name }) => name)
+    yield {
+      title: '1 million rows of 6 columns to psql, 2 of them masked',
+      unit: 'rows/s',
+      samples: await alternate(masked, rounds, (path) => readRows(path, customerQuery, customerCount)),
+      baselines: subjects.filter((name) => name.endsWith(', unmasked')),
+      bars: bars.masked(),
     }
   },
 

@@ -26,6 +26,10 @@ export interface PostgresPath extends Path {
   readonly env: Readonly<Record<string, string>>
 }
 
+export interface MaskedPath extends Omit<PostgresPath, 'name'> {
+  readonly name: `${PathName}, ${'unmasked' | 'masked'}`
+}
+
 /** A way to the HTTP API. */
 export interface HttpPath extends Path {
   readonly url: string
@@ -34,6 +38,8 @@ export interface HttpPath extends Path {
 
 export interface Paths {
   readonly postgres: readonly PostgresPath[]
+  /** The same way for two agents: one that sees everything, and one that columns are masked for. */
+  readonly masked: readonly MaskedPath[]
   readonly http: readonly HttpPath[]
   stop(): Promise<void>
 }
@@ -67,6 +73,7 @@ export async function startPaths({ names, runtime, gatewayEnv }: PathOptions): P
   if (!reporting || !support) throw new Error('Cannot start paths: the IdP gave no token')
 
   const postgres: PostgresPath[] = []
+  const masked: MaskedPath[] = []
   const http: HttpPath[] = []
   const addPostgres = (name: PathName, port: number, pid?: number, login: object = {}) =>
     postgres.push({ name, env: libpqEnvironment({ ...database, port, ...login }), pid })
@@ -113,13 +120,17 @@ export async function startPaths({ names, runtime, gatewayEnv }: PathOptions): P
         const sluice = keep(await startSluice(options))
         addPostgres(name, sluice.postgresPort, sluice.pid, { database: 'shop', password: reporting })
         addHttp(name, `${sluice.httpUrl}/http/shop-api`, sluice.pid)
+        for (const [how, password] of [['unmasked', reporting] as const, ['masked', support] as const]) {
+          const login = { ...database, port: sluice.postgresPort, database: 'shop', password }
+          masked.push({ name: `${name}, ${how}`, env: libpqEnvironment(login), pid: sluice.pid })
+        }
         break
       }
     }
   }
 
   const all = started.move()
-  return { postgres, http, stop: () => all.disposeAsync() }
+  return { postgres, masked, http, stop: () => all.disposeAsync() }
 }
 
 function localUrl(port: number): string {

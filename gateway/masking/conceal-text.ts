@@ -2,6 +2,7 @@
 import { kept } from '../combined-mask.ts'
 import type { Mask } from '../decision.ts'
 import type { Digest } from '../operation.ts'
+import { partial } from './partial.ts'
 
 /** Text in place of a redacted value. */
 export const redacted = '[masked]'
@@ -34,28 +35,6 @@ export function concealText(value: string, mask: Mask, digest: Digest): string |
       return undefined
   }
 }
-
-/** Keeps both ends, by code points, but never more than half in all: of a short value too much would be left. */
-function partial(value: string, asked: { readonly start: number; readonly end: number }): string {
-  const characters = surrogate.test(value) ? [...value] : value
-  const { length } = characters
-  const half = Math.floor(length / 2)
-  const wanted = asked.start + asked.end
-  const start = wanted > half ? Math.floor((half * asked.start) / wanted) : asked.start
-  const end = wanted > half ? half - start : asked.end
-  return (
-    textOf(characters.slice(0, start)) +
-    '*'.repeat(length - start - end) +
-    textOf(characters.slice(length - end))
-  )
-}
-
-function textOf(characters: string | readonly string[]): string {
-  return typeof characters === 'string' ? characters : characters.join('')
-}
-
-/** Without one of these every UTF-16 unit is a code point. */
-const surrogate = /[\ud800-\udfff]/
 
 /**
  * A mailbox of RFC 5321 (4.1.2) whose local part is a Dot-string, at a name that has a dot. What is anything else is

@@ -1,4 +1,5 @@
 /** Masks the result of a SQL statement, as its trace says. @module */
+import { kept } from '../combined-mask.ts'
 import { Denied } from '../errors.ts'
 import type { Column, Digest, Failure, Notice, ResultStream } from '../operation.ts'
 import type { ColumnMask, SqlTrace } from '../sql/statement.ts'
@@ -93,7 +94,8 @@ function maskedCell(
     if (only.with === 'null') return { index, how: { kind: 'constant', bytes: undefined } }
     if (isVerbatim(type)) {
       if (only.with === 'redact') return { index, how: { kind: 'constant', bytes: redactedBytes } }
-      if (only.with === 'partial' || only.with === 'email')
+      if (only.with === 'partial') return { index, how: { kind: 'partial', ends: kept(only) } }
+      if (only.with === 'email')
         return { index, how: { kind: 'text', replace: (value) => concealText(value, only, digest) } }
     }
   }

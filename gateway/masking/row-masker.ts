@@ -5,6 +5,7 @@
  * @module
  */
 import { Denied } from '../errors.ts'
+import { type Ends, writePartial } from './partial.ts'
 import type { Replace } from './replace.ts'
 
 /** A masked column: where it is, and what replaces one of its values; `undefined` is NULL. */
@@ -14,6 +15,7 @@ export interface MaskedCell {
     | { readonly kind: 'constant'; readonly bytes: Uint8Array | undefined }
     | { readonly kind: 'text'; readonly replace: (value: string) => string | undefined }
     | { readonly kind: 'bytes'; readonly replace: Replace }
+    | { readonly kind: 'partial'; readonly ends: Ends }
   /** NULL is replaced as well: whether it is tells of what it was computed from. */
   readonly isWhole?: boolean
 }
@@ -28,6 +30,8 @@ const countBytes = 2
 const lengthBytes = 4
 const nullLength = 0xffffffff
 
+const wordBytes = 4
+
 /** Up to this many bytes a loop copies faster than a view that has to be made first. */
 const shortBytes = 48
 
@@ -41,6 +45,7 @@ export class RowMasker {
   #neededBytes = 0
 
   #out = new Uint8Array(0)
+  #outView = new DataView(this.#out.buffer)
   #end = 0
 
   /** @param cells in the order of their index */
@@ -58,6 +63,7 @@ export class RowMasker {
     if (!input) return { bytes: new Uint8Array(0), count: 0 }
     const view = new DataView(input.buffer, input.byteOffset, input.byteLength)
     this.#out = new Uint8Array(input.length + input.length / 4 + 64)
+    this.#outView = new DataView(this.#out.buffer)
     this.#end = 0
     let count = 0
     let at = 0
@@ -123,7 +129,7 @@ export class RowMasker {
         const length = view.getUint32(at)
         at += lengthBytes + (length === nullLength ? 0 : length)
       }
-      this.#copy(input, copied, at)
+      this.#copy(input, view, copied, at)
       const length = view.getUint32(at)
       const valueAt = at + lengthBytes
       at = valueAt + (length === nullLength ? 0 : length)
@@ -133,7 +139,7 @@ export class RowMasker {
       copied = at
       index++
     }
-    this.#copy(input, copied, end)
+    this.#copy(input, view, copied, end)
     const size = this.#end - rowAt - 1
     this.#out[rowAt + 1] = size >>> 24
     this.#out[rowAt + 2] = size >>> 16
@@ -141,14 +147,19 @@ export class RowMasker {
     this.#out[rowAt + 4] = size
   }
 
-  #copy(input: Uint8Array, from: number, to: number): void {
+  #copy(input: Uint8Array, inputView: DataView, from: number, to: number): void {
     const out = this.#out
     let at = this.#end
     if (to - from > shortBytes) {
       out.set(input.subarray(from, to), at)
       at += to - from
     } else {
-      for (let next = from; next < to; next++) out[at++] = input[next] as number
+      // Four bytes at a time, and those that are left over.
+      let next = from
+      const view = this.#outView
+      for (const last = to - wordBytes; next <= last; next += wordBytes, at += wordBytes)
+        view.setInt32(at, inputView.getInt32(next))
+      while (next < to) out[at++] = input[next++] as number
     }
     this.#end = at
   }
@@ -165,13 +176,18 @@ export class RowMasker {
       case 'bytes':
         this.#writeBytes(how.replace(input.subarray(from, to)), rest)
         break
+      case 'partial':
+        this.#writePartial(how.ends, input, from, to, rest)
+        break
     }
   }
 
   #writeBytes(value: Uint8Array | undefined, rest: number): void {
     this.#reserve(lengthBytes + (value?.length ?? 0) + rest)
     this.#writeLength(value?.length ?? nullLength)
-    if (value) this.#copy(value, 0, value.length)
+    if (!value) return
+    this.#out.set(value, this.#end)
+    this.#end += value.length
   }
 
   #writeText(value: string | undefined, rest: number): void {
@@ -185,6 +201,15 @@ export class RowMasker {
     const length = encode(value, this.#out, lengthAt + lengthBytes)
     this.#writeLength(length)
     this.#end = lengthAt + lengthBytes + length
+  }
+
+  /** Straight from bytes to bytes: the usual mask of long columns. */
+  #writePartial(ends: Ends, input: Uint8Array, from: number, to: number, rest: number): void {
+    this.#reserve(lengthBytes + to - from + rest)
+    const lengthAt = this.#end
+    const end = writePartial(ends, input, from, to, this.#out, lengthAt + lengthBytes)
+    this.#writeLength(end - lengthAt - lengthBytes)
+    this.#end = end
   }
 
   #writeLength(length: number): void {
@@ -202,6 +227,7 @@ export class RowMasker {
     const larger = new Uint8Array(Math.max(this.#out.length * 2, this.#end + bytes))
     larger.set(this.#out.subarray(0, this.#end))
     this.#out = larger
+    this.#outView = new DataView(larger.buffer)
   }
 }
 
