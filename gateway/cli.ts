@@ -11,12 +11,13 @@ import { serveCommand } from './commands/serve.ts'
 import { sessionsCommand } from './commands/sessions.ts'
 import { CommandError, type Terminal } from './commands/terminal.ts'
 import { tokenCommand } from './commands/token.ts'
+import { plainText } from './plain-text.ts'
 
 const terminal: Terminal = {
   env: process.env,
   // Colours only on a terminal, and only if NO_COLOR does not forbid them.
   print: (line, style) =>
-    console.log(style ? styleText(style, plain(line), { stream: process.stdout }) : plain(line)),
+    console.log(style ? styleText(style, plainText(line), { stream: process.stdout }) : plainText(line)),
   onInterrupt(listener) {
     process.on('SIGINT', listener)
     process.on('SIGTERM', listener)
@@ -59,11 +60,6 @@ docs/configuration.md explains the configuration.`,
 try {
   await program.parseAsync()
 } catch (error) {
-  console.error(plain(inWords(error)))
+  console.error(plainText(inWords(error)))
   process.exitCode = error instanceof CommandError ? error.exitCode : 1
-}
-
-/** What agents and databases wrote must not steer the terminal of who reads it. */
-function plain(text: string): string {
-  return text.replace(/[\p{Bidi_Control}[\p{Cc}--[\n\t]]]/gv, '\u{fffd}')
 }

@@ -11,7 +11,7 @@ import * as opaWasm from '@open-policy-agent/opa-wasm'
 import { builtins, supported } from './builtins.ts'
 import { type Bundle, entrypoint } from './bundle.ts'
 import type { Input } from './input.ts'
-import { PolicyError } from './policy-error.ts'
+import { InputTooLarge, PolicyError } from './policy-error.ts'
 
 // The package's types name its functions as exports; for ESM it exports most of them as members of `default`.
 const { loadPolicySync } = (opaWasm as unknown as { default: typeof opaWasm }).default
@@ -95,11 +95,11 @@ export class Evaluator {
 /** The input as JSON that OPA's parser takes: bounded, and without lone surrogates. */
 function encode(input: Input): ArrayBuffer {
   if (!isWithin(input, maxInputDepth)) {
-    throw new PolicyError(`Cannot evaluate policy: the input is deeper than ${maxInputDepth} levels`)
+    throw new InputTooLarge(`Cannot evaluate policy: the input is deeper than ${maxInputDepth} levels`)
   }
   const text = JSON.stringify(input)
   if (text.length > maxInputLength) {
-    throw new PolicyError(`Cannot evaluate policy: the input is longer than ${maxInputLength} characters`)
+    throw new InputTooLarge(`Cannot evaluate policy: the input is longer than ${maxInputLength} characters`)
   }
   return new Uint8Array(new TextEncoder().encode(wellFormed(text))).buffer
 }

@@ -5,5 +5,10 @@
  * @module
  */
 export class PolicyError extends Error {
-  override readonly name = 'PolicyError'
+  override readonly name: string = 'PolicyError'
+}
+
+/** There is more to know of an operation than a policy can be asked with. That is the agent's doing, and its to mend. */
+export class InputTooLarge extends PolicyError {
+  override readonly name = 'InputTooLarge'
 }

@@ -13,7 +13,7 @@ import { DecisionCache, isCacheable } from './cache.ts'
 import { Evaluator } from './evaluator.ts'
 import { type Input, input, type Question } from './input.ts'
 import { MaskLists } from './mask-lists.ts'
-import { PolicyError } from './policy-error.ts'
+import { InputTooLarge, PolicyError } from './policy-error.ts'
 
 export interface Policy {
   /** Revision of the bundle that decides now. */
@@ -49,6 +49,12 @@ export function policy({ bundle, log, now, observe }: PolicyOptions): Policy {
         return decide(question)
       } catch (error) {
         const { operation, session } = question
+        if (error instanceof InputTooLarge) {
+          const reasons = [
+            'the operation is too large: there is more to know of it than a policy can be asked with',
+          ]
+          return { effect: 'deny', reasons, revision }
+        }
         log.error({ err: error, operation: operation.id, session: session.id, revision }, 'Policy failed')
         return { effect: 'deny', reasons: [`the policy failed (operation ${operation.id})`], revision }
       }

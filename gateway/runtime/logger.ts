@@ -2,6 +2,7 @@
 import type { Writable } from 'node:stream'
 import { type Logger, pino } from 'pino'
 import { build as pretty } from 'pino-pretty'
+import { plainText } from '../plain-text.ts'
 
 export interface LoggerOptions {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
@@ -12,7 +13,21 @@ export interface LoggerOptions {
 export function logger({ level, format }: LoggerOptions, destination?: Writable): Logger {
   const options = { level, base: null, formatters: { level: named, log: withoutSecrets } }
   if (format === 'json') return destination ? pino(options, destination) : pino(options)
-  return pino(options, pretty({ sync: true, ...(destination ? { destination } : {}) }))
+  const people = pretty({
+    sync: true,
+    // One line, whoever wrote it: what looks like another would be taken for one of ours.
+    messageFormat: (line, key) => String(line[key]).replaceAll('\n', '⏎'),
+    ...(destination ? { destination } : {}),
+  })
+  return pino(options, { write: (line) => void people.write(withoutControls(line)) })
+}
+
+/** In a line of JSON control characters stand as escapes, but for some. */
+function withoutControls(line: string): string {
+  const visible = line.replace(/\\(?:\\|u00[01][0-9a-f]|[bfr])/g, (found) =>
+    found === '\\\\' ? found : '\\ufffd',
+  )
+  return plainText(visible)
 }
 
 function named(level: string): { level: string } {

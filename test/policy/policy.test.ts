@@ -133,6 +133,16 @@ describe('a policy that fails', () => {
     ])
   })
 
+  test('denies what is too large to ask about, tells the agent so, and troubles no operator', () => {
+    const log = logs()
+    const { decide, revision } = policy({ bundle, log, now })
+
+    const decision = decide(request('a', 'GET', '/fine', { body: 'x'.repeat(300_000) }))
+
+    expect(decision).toEqual({ effect: 'deny', reasons: [expect.stringMatching(/is too large/)], revision })
+    expect(log.errors).toEqual([])
+  })
+
   test.each(['/throws', '/conflict', '/memory'])('answers the next question after %s', (path) => {
     const { decide } = policy({ bundle, log: logs(), now })
 

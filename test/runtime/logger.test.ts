@@ -38,6 +38,18 @@ describe('the log', () => {
     expect(JSON.parse(line).err).toMatchObject({ message: expect.stringContaining('inner') })
   })
 
+  test('for people shows what agents wrote, and does not let it steer the terminal or forge a line', () => {
+    const name = 'C:\\bin \u001b[2J\u009b31m\u202e\n[12:00:00.000] INFO: forged'
+
+    const text = written('pretty', (log) =>
+      log.info({ err: new Error(name), agent: name }, `Cannot find "${name}"`),
+    )
+
+    expect(text).toContain('Cannot find "C:\\bin \ufffd[2J\ufffd31m\ufffd⏎[12:00:00.000] INFO: forged"')
+    for (const control of ['\u001b', '\u009b', '\u202e']) expect(text).not.toContain(control)
+    expect(text).not.toMatch(/^\[12:00/m)
+  })
+
   test.each(['json', 'pretty'] as const)(
     'hides what is named like a secret, at any depth, in %s',
     (format) => {
