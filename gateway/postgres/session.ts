@@ -612,6 +612,7 @@ export class PostgresSession {
       ? () => this.#confirmMasks(exchange, permit.masks)
       : undefined
     if (!exchange.operation.isReadOnly) await confirm?.()
+    const frames = framesOf(exchange)
     exchange.isSent = true
     const { outbox } = this.#upstream
     if (action === 'execute') {
@@ -619,8 +620,8 @@ export class PostgresSession {
       this.#copyIn = statement.copyIn ? exchange : undefined
       if (exchange.protocol === 'simple') this.#simpleCopy = this.#copyIn
     }
-    const execute = exchange.frames.length - 1
-    for (const [index, frame] of exchange.frames.entries()) {
+    const execute = frames.length - 1
+    for (const [index, frame] of frames.entries()) {
       if (index === execute && hiddenDescribe !== undefined && !exchange.steps.includes('describe portal')) {
         // Masks go by where a column comes from, and only a description tells.
         outbox.push(describePortal(hiddenDescribe))
@@ -1465,6 +1466,15 @@ function equal(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false
   for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false
   return true
+}
+
+/** What the agent sent, or what is asked in its place. */
+function framesOf({ operation, protocol, frames }: Conducted): readonly Uint8Array[] {
+  if (operation.instead === undefined) return frames
+  if (protocol === 'simple') return [query(operation.instead)]
+  throw new Denied('unmaskable', 'Cannot mask COPY: it came by the extended protocol', {
+    hint: 'Send it as a simple query, or SELECT the rows.',
+  })
 }
 
 function encode(part: Part): Uint8Array {

@@ -13,8 +13,10 @@ import type {
   SqlParameter,
 } from '../operation.ts'
 import type { EstablishedSession } from '../plugin.ts'
+import type { CopyQuery } from '../sql/copy-query.ts'
 import type { Statement } from '../sql/statement.ts'
 import { uuid } from '../uuid.ts'
+import { copied } from './copy-rows.ts'
 import type { Prepared } from './names.ts'
 import { ReceivedBytes } from './received-bytes.ts'
 
@@ -30,6 +32,7 @@ export class StatementOperation implements SqlOperation {
   /** What the target reports of the session's settings. */
   readonly #settings: ReadonlyMap<string, string>
   #touchesMasked = false
+  #instead: CopyQuery | undefined
   #maskedOutputs: readonly MaskedOutput[] | undefined
 
   constructor(
@@ -54,6 +57,11 @@ export class StatementOperation implements SqlOperation {
 
   get maskedOutputs(): readonly MaskedOutput[] | undefined {
     return this.#maskedOutputs
+  }
+
+  /** The text to send in place of the agent's own; its result is turned into what was asked for. */
+  get instead(): string | undefined {
+    return this.#instead?.text
   }
 
   get statement(): Statement {
@@ -105,10 +113,14 @@ export class StatementOperation implements SqlOperation {
     const trace = this.statement.trace(masks)
     this.#touchesMasked = trace.touched
     this.#maskedOutputs = trace.hidden.length > 0 ? trace.hidden : undefined
+    this.#instead = trace.instead
     refuseWriteBack(trace, this.parameters)
     return {
       masked: trace.masked,
-      apply: (result: ResultStream, digest: Digest) => maskRows(result, trace, digest),
+      apply: (result: ResultStream, digest: Digest) => {
+        const masked = maskRows(result, trace, digest)
+        return trace.instead ? copied(masked, trace.instead) : masked
+      },
     }
   }
 }

@@ -6,6 +6,7 @@ import { AlikeStatement } from './alike-statement.ts'
 import type { Catalog, Relation } from './catalog.ts'
 import { type Collected, collect, type NamedQuery } from './collect.ts'
 import { comparedIntegers, differInCompared, type Numbered, numbered } from './compared-integers.ts'
+import { type CopyQuery, copyQuery } from './copy-query.ts'
 import { factsOf, unparsedFacts } from './facts-of.ts'
 import { changesNothing, isHarmless } from './harmless.ts'
 import { baseColumns } from './lineage/base-columns.ts'
@@ -14,7 +15,7 @@ import type { Column } from './lineage/level.ts'
 import { type MaskedColumns, maskedColumns } from './masked-columns.ts'
 import { nameChangesOf } from './name-changes.ts'
 import { changed, initialNames, type NameChange, schemasIn, searchPathOf } from './name-state.ts'
-import type { Node } from './node.ts'
+import { child, isNode, type Node } from './node.ts'
 import { maxTextLength, type Parser } from './parser.ts'
 import { Remembered } from './remembered.ts'
 import type { Scope } from './scope.ts'
@@ -67,6 +68,7 @@ export function analyser(options: {
   const context: AnalyserContext = {
     trusted: options.trusted ?? new Set(),
     withoutStrings: options.parser.withoutStrings,
+    parse: options.parser.parse,
     analyse,
     view,
     masked,
@@ -168,6 +170,7 @@ function viewScope(catalog: Catalog): Scope {
 interface AnalyserContext {
   readonly trusted: ReadonlySet<string>
   withoutStrings(text: string): string | undefined
+  readonly parse: Parser['parse']
   analyse(text: string, scope: Scope): AnalysedStatement
   view(relation: Relation, catalog: Catalog): AnalysedStatement | undefined
   masked(masks: readonly Mask[], catalog: Catalog): MaskedColumns
@@ -450,6 +453,14 @@ class AnalysedStatement implements Statement {
     return trace
   }
 
+  #copyQuery({ tree, collected }: Part): CopyQuery | { readonly problem: string } {
+    const copy = child(tree, 'CopyStmt')
+    const resolution = isNode(copy.relation) ? collected.resolutions.get(copy.relation) : undefined
+    const relation = resolution?.kind === 'relation' ? resolution.relation : undefined
+    if (this.parts.length > 1) return { problem: 'other statements stand beside it; send it alone' }
+    return copyQuery(copy, this.text, relation, this.#context.parse)
+  }
+
   /** The same, of a statement that touches nothing masked. */
   untouchedTrace(masks: readonly Mask[]): SqlTrace | undefined {
     try {
@@ -492,6 +503,7 @@ class AnalysedStatement implements Statement {
         view: (relation) => this.#context.view(relation, catalog)?.parts,
         lineage: (part) => this.#context.lineage(catalog).of(part),
         base: (view) => this.#context.lineage(catalog).baseOf(view),
+        copy: (part) => this.#copyQuery(part),
       }),
     )
     return sqlTrace(traces, this.#context.types(catalog))

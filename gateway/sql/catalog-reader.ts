@@ -380,7 +380,8 @@ export const queries = {
 
   columns: `
     SELECT a.attrelid AS relation, a.attnum AS number, a.attname AS name, a.atttypid AS type, a.attgenerated <> '' AS generated,
-           CASE WHEN a.attidentity <> '' OR EXISTS (SELECT FROM (${calledIn('d.adbin')}) f JOIN pg_proc p ON p.oid = f.function
+           CASE WHEN a.attgenerated <> '' THEN 'generated'
+                WHEN a.attidentity <> '' OR EXISTS (SELECT FROM (${calledIn('d.adbin')}) f JOIN pg_proc p ON p.oid = f.function
                                                     WHERE p.provolatile = 'v') THEN 'fresh'
                 WHEN a.atthasdef OR t.typdefault IS NOT NULL THEN 'constant' ELSE 'null' END AS filled
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_type t ON t.oid = a.atttypid

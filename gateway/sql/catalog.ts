@@ -105,7 +105,7 @@ export interface CatalogColumn {
   /** Attribute numbers that a generated column is computed from. */
   readonly sources: readonly number[]
   /** What an INSERT that leaves it out gives it; `fresh` is another value each time, such as that of a sequence. */
-  readonly byDefault: 'null' | 'constant' | 'fresh'
+  readonly byDefault: 'null' | 'constant' | 'fresh' | 'generated'
 }
 
 /** Column `from` of another relation holds a value of column `to`. */

@@ -16,10 +16,14 @@ export const nothingMasked: SqlTrace = {
   results: [],
   types: { of: (oid) => ({ kind: 'other', name: String(oid) }) },
   written: [],
+  instead: undefined,
 }
 
 /** What tracing each statement of a text found, as one. */
 export function sqlTrace(parts: readonly Traced[], types: ValueTypes): SqlTrace {
+  const [only] = parts
+  const instead = only?.instead
+  const nothing = unmaskedResult(new Set())
   return {
     isActive: true,
     touched: parts.some(({ touched }) => touched),
@@ -27,7 +31,10 @@ export function sqlTrace(parts: readonly Traced[], types: ValueTypes): SqlTrace 
     hidden: parts.flatMap(({ result }, index) =>
       parts.length === 1 ? result.hidden : result.hidden.map((each) => ({ statement: index + 1, ...each })),
     ),
-    results: parts.map(({ result }) => result),
+    results: instead
+      ? [...Array(instead.result).fill(nothing), only?.result ?? nothing]
+      : parts.map(({ result }) => result),
+    instead,
     written: parts.flatMap(({ written }) => written),
     types,
   }

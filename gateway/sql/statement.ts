@@ -2,6 +2,7 @@
 import type { Mask } from '../decision.ts'
 import type { SqlFacts } from '../facts.ts'
 import type { Column, MaskedOutput } from '../operation.ts'
+import type { CopyQuery } from './copy-query.ts'
 import type { Constant } from './lineage/given.ts'
 import type { NameChange } from './name-state.ts'
 import type { Scope } from './scope.ts'
@@ -102,6 +103,8 @@ export interface SqlTrace {
   readonly results: readonly ResultPlan[]
   /** What is known of the types that a result may have. */
   readonly types: ValueTypes
+  /** What to send in place of the text, COPY … TO STDOUT: its rows are written as COPY would write them. */
+  readonly instead: CopyQuery | undefined
   /** Values that the statement gives masked columns: none of them may be what such a column is shown as. */
   readonly written: readonly WrittenValue[]
 }

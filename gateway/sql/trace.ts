@@ -9,6 +9,7 @@ import { Denied } from '../errors.ts'
 import { carriedBy, namesOf, type RowChange } from './carried.ts'
 import type { CatalogFunction, Relation } from './catalog.ts'
 import type { Collected } from './collect.ts'
+import type { CopyQuery } from './copy-query.ts'
 import { isHarmless, isHarmlessRelation, isHarmlessSetting } from './harmless.ts'
 import { isView, type ViewBase } from './lineage/catalog-lineage.ts'
 import { constantsOf } from './lineage/given.ts'
@@ -38,6 +39,8 @@ export interface Traced {
   readonly result: ResultPlan
   /** What it gives masked columns. */
   readonly written: readonly WrittenValue[]
+  /** What to ask for in its place. */
+  readonly instead?: CopyQuery | undefined
 }
 
 export interface TraceContext {
@@ -51,6 +54,8 @@ export interface TraceContext {
   /** The parts of a view's query. */
   view(relation: Relation): readonly Part[] | undefined
   lineage(part: Part): Lineage
+  /** What is asked for in place of COPY. */
+  copy(part: Part): CopyQuery | { readonly problem: string }
   /** What writing to a view writes to. */
   base(view: Relation): ViewBase | undefined
 }
@@ -126,7 +131,15 @@ export function tracePart(part: Part, context: TraceContext): Traced {
   const lineage = context.lineage(part)
   const { outputs, masked } = maskedResult(lineage, context.masked)
   const written = lineage.writes.flatMap((write) => writtenBy(write, context))
-  return { touched, masked, written, result: plannedResult(outputs) }
+  const instead = asks(tree) ? context.copy(part) : undefined
+  if (instead && 'problem' in instead) throw unmaskable(`COPY near masked columns: ${instead.problem}`)
+  return { touched, masked, written, instead, result: plannedResult(outputs) }
+}
+
+/** Whether it is COPY … TO STDOUT. */
+function asks(tree: Node): boolean {
+  const { is_from, filename, is_program } = child(tree, 'CopyStmt')
+  return 'CopyStmt' in tree && !is_from && filename === undefined && !is_program
 }
 
 /** What is written to a view is written to what it shows, however many lie between. */

@@ -27,6 +27,9 @@ export async function runAsAgent(
 }
 
 /** By the extended protocol. */
-export function extended(text: string, values: readonly unknown[] = []): pg.QueryArrayConfig {
-  return { text, values: [...values], rowMode: 'array' }
+export function extended(
+  text: string,
+  values: readonly unknown[] = [],
+): pg.QueryArrayConfig & { readonly queryMode: 'extended' } {
+  return { text, values: [...values], rowMode: 'array', queryMode: 'extended' }
 }

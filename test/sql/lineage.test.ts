@@ -228,7 +228,7 @@ const denied: readonly (readonly [text: string, reason: string])[] = [
     'UPDATE customer_mails_joined SET id = 9',
     'view "public.customer_mails_joined" would write to a table with masked columns',
   ],
-  ['COPY (SELECT id, upper(email) FROM customers) TO STDOUT', 'COPY brings masked column'],
+  ['COPY customer_mails TO STDOUT', 'COPY brings masked column'],
   ['SELECT *, email FROM customers, generate_series(1, 2), generate_series(1, 2)', 'name them instead of *'],
 ]
 

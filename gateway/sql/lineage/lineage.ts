@@ -6,6 +6,7 @@
  */
 import type { Catalog, Relation } from '../catalog.ts'
 import type { Resolution } from '../collect.ts'
+import { copiedColumns } from '../copy-query.ts'
 import { child, isNode, kinded, type Node, names, nodes, text } from '../node.ts'
 import { type Cte, type Ctes, findCte } from './ctes.ts'
 import { Expressions, fieldsOf, type Surroundings } from './expression.ts'
@@ -692,10 +693,12 @@ class Walk implements Surroundings {
 
   #copy(body: Node): readonly Column[] {
     this.#check('CopyStmt', body)
+    // A file or a program of the server's keeps what it gets.
+    const isShown = body.filename === undefined && !body.is_program
     if (body.query) {
       const columns = this.#query(body.query, undefined, undefined)
-      this.#at('COPY', () => this.#useAll('written', columns))
-      return []
+      if (!isShown) this.#at('COPY', () => this.#useAll('written', columns))
+      return isShown ? columns : []
     }
     const resolution = isNode(body.relation) ? this.#context.resolutions.get(body.relation) : undefined
     if (resolution?.kind !== 'relation') throw new Untraceable('the relation of COPY is unknown')
@@ -709,10 +712,10 @@ class Walk implements Surroundings {
       this.#at('WHERE', () => this.#expressions.condition(body.whereClause, level))
       return []
     }
-    const copied =
-      listed.length === 0
-        ? columns
-        : columns.filter(({ name }) => name === undefined || listed.includes(name))
+    const copied = copiedColumns(body, resolution.relation).flatMap(
+      (name) => columns.find((each) => each.name === name) ?? [],
+    )
+    if (isShown && resolution.relation.kind === 'table') return copied
     this.#at('COPY', () => this.#useAll('written', copied))
     return []
   }

@@ -1,6 +1,6 @@
 /** Which writes masks refuse: those to masked columns, and those that would fail because of one. @module */
 import { Denied } from '../../errors.ts'
-import type { Relation } from '../catalog.ts'
+import type { CatalogColumn, Relation } from '../catalog.ts'
 import type { MaskedColumn, MaskedColumns, MaskedConstraint } from '../masked-columns.ts'
 import type { WrittenValue } from '../statement.ts'
 import { constantsOf } from './given.ts'
@@ -28,14 +28,8 @@ export function maskedWrite(write: Write, masked: MaskedColumns): readonly Writt
 }
 
 /** All that an INSERT without a list fills. */
-function settable({
-  name,
-  sources,
-}: {
-  readonly name: string
-  readonly sources: readonly number[]
-}): string[] {
-  return sources.length === 0 ? [name] : []
+function settable({ name, byDefault }: CatalogColumn): string[] {
+  return byDefault === 'generated' ? [] : [name]
 }
 
 function refuseColumn(
@@ -68,7 +62,7 @@ function refuseInsert(
   // One column whose value is new, or NULL, keeps the whole of it from being found.
   const isNew = masked.some((column) => {
     const known = relation.columns.get(column)
-    if (!known || written.has(column) || known.sources.length > 0) return false
+    if (!known || written.has(column)) return false
     return known.byDefault === 'fresh' || (known.byDefault === 'null' && !comparesNulls)
   })
   if (isNew) return
