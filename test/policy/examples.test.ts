@@ -88,6 +88,22 @@ test.each([
   },
 )
 
+test('what a data catalogue writes into the data of a bundle masks, without compiling anew', async () => {
+  const built = await build(
+    opa,
+    ['mask-by-tag.rego', 'mask-by-tag.json'].map((file) => join(folder, file)),
+  )
+  const data = JSON.parse(new TextDecoder().decode(built['data.json']))
+  data.catalog.shop['public.customers.country'] = ['personal']
+  const bundle = await read({ ...built, 'data.json': new TextEncoder().encode(JSON.stringify(data)) })
+  const { decide } = policy({ bundle, log: logs(), now: Date.now })
+
+  const decided = decide(statement('support', { commands: ['select'] }))
+
+  const fields = decided.effect === 'deny' ? [] : decided.masks.map(({ field }) => field)
+  expect(fields).toContain('public.customers.country')
+})
+
 test('the documentation knows every example, and shows the first one as it is', async () => {
   for (const example of examples) expect(docs).toContain(`(../examples/policies/${example})`)
 

@@ -54,6 +54,26 @@ test.each(told)('%s is %s', async (sql, outcome) => {
   expect(outcomeOf(() => statement.trace([mask]))).toBe(outcome)
 })
 
+test.each([
+  ['WHERE decides by', "SELECT id FROM customers WHERE email LIKE 'a%'"],
+  ['JOIN … ON decides by', "SELECT c.id FROM customers c JOIN orders o ON c.email LIKE 'a%'"],
+  ['WHERE compares', "SELECT id FROM customers WHERE email = 'a@b.example'"],
+  ['joins on', 'SELECT c.id FROM customers c JOIN orders o ON o.status = c.email'],
+  ['ORDER BY sorts by', 'SELECT id FROM customers ORDER BY email'],
+  ['GROUP BY groups by', 'SELECT count(*) FROM customers GROUP BY email'],
+  ['DISTINCT compares rows by', 'SELECT DISTINCT email FROM customers'],
+  ['which may fail, grow or take long', 'SELECT id, email::int FROM customers'],
+  ['brings', 'UPDATE orders SET status = (SELECT email FROM customers LIMIT 1) WHERE id = 1'],
+  ['cannot be written', "UPDATE customers SET email = 'x' WHERE id = 1"],
+  ['may reach masked columns', "SELECT query_to_xml('TABLE customers', true, true, '')"],
+  ['create table may bring masked values elsewhere', 'CREATE TABLE mine (id int)'],
+])('a denial says what the page quotes: "%s"', async (words, sql) => {
+  const statement = analyse(sql, scopeOf(await reader.read()))
+
+  expect(() => statement.trace([mask])).toThrow(words)
+  expect(page).toContain(words)
+})
+
 function outcomeOf(trace: () => SqlTrace): string {
   try {
     const [hidden] = trace().hidden
