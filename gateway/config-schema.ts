@@ -161,6 +161,11 @@ export function configSchema(references: References) {
     idle: duration().optional().describe('Longest silence of an agent outside of transactions'),
     idleInTransaction: duration().optional().describe('Longest silence of an agent inside a transaction'),
     sessions: z.int().min(1).optional().describe('Agents at the target at a time, for each process'),
+    sessionsPerAgent: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('Sessions of one agent at the target at a time, for each process'),
   })
 
   const postgresTarget = z

@@ -4,6 +4,7 @@ import type { Approval, Review } from '../decision.ts'
 import { Denied } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Operation } from '../operation.ts'
+import { plainText } from '../plain-text.ts'
 import type { EstablishedSession, Principal } from '../plugin.ts'
 import { type DurableStreamStore, StoreConflict } from '../stores/durable-stream-store.ts'
 import { type ApprovalEntry, ApprovalLog } from './approval-log.ts'
@@ -110,7 +111,7 @@ export function approvals({ store, now, log, usableSeconds = 15 * 60 }: Approval
         if (votes.some((other) => isSamePerson(other, voter) && other.vote === vote)) return
         if (status !== 'pending') throw new Denied('invalid', `Cannot vote: approval "${id}" is ${status}`)
         const { subject, issuer } = voter
-        const said = comment === undefined ? {} : { comment: comment.slice(0, commentLimit) }
+        const said = comment === undefined ? {} : { comment: plainText(comment.slice(0, commentLimit)) }
         await entries.write(entry, { kind: 'voted', id, subject, issuer, vote, ...said, at: time() })
       })
       log.info({ approval: id, vote, by: voter.subject }, 'Approval voted on')

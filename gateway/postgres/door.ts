@@ -215,7 +215,7 @@ export class Door {
     const { network, log, now, plugins } = this.#services
     const analysis = this.#services.analyses.get(target.name)
     if (!analysis) throw new Error(`Cannot open session: target "${target.name}" has no analysis`)
-    using _slot = this.#slots.take(target)
+    using _slot = this.#slots.take(target, established.principal)
     const leaving = AbortSignal.any([socket.gone, this.#stopping.signal])
     let greeting = authenticationOk()
     const { upstream, measures, startPath } = await openSession(startup.settings, {

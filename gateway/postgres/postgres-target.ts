@@ -54,4 +54,6 @@ export interface TargetLimits {
   readonly idleInTransaction?: number | undefined
   /** Agents at the target at a time, for each process of the gateway. */
   readonly sessions?: number | undefined
+  /** How many of them may be of one agent. */
+  readonly sessionsPerAgent?: number | undefined
 }

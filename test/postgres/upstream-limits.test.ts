@@ -128,6 +128,24 @@ test('one agent more than a target may have is told so, and may come when anothe
   second.end()
 })
 
+test('one agent cannot take the places of all', async () => {
+  const limits = { connect: 10_000, sessions: 3, sessionsPerAgent: 2 }
+  const authenticate: Plugin['authenticate'] = async (credentials) => ({
+    subject: credentials.kind === 'bearer' ? credentials.token : '',
+    ...{ issuer: 'test', groups: [], claims: {}, actors: [], expiresAt: Date.now() + 60_000 },
+  })
+  const door = await startDoor(server, { authenticate, target: { limits } })
+  onTestFinished(() => door.close())
+  const greedy = [await door.connect({ token: 'greedy' }), await door.connect({ token: 'greedy' })]
+
+  await expect(door.connect({ token: 'greedy' })).rejects.toThrow(
+    '53300 Cannot open session: "greedy" has 2 sessions at target "shop", the limit of one agent | Close a session',
+  )
+  const other = await door.connect({ token: 'other' })
+
+  for (const client of [...greedy, other]) client.end()
+})
+
 test('an agent that could not be connected takes no place', async () => {
   const limits = { connect: 10_000, sessions: 1 }
   const door = await startDoor(server, { target: { limits, password: 'wrong' } })
