@@ -3,7 +3,7 @@ import { asDenied } from '../gateway/errors.ts'
 import type { Failure } from '../gateway/operation.ts'
 import type { Context, EstablishedSession, Plugin } from '../gateway/plugin.ts'
 import { byIdentity } from '../gateway/recordings/by-identity.ts'
-import { CapturedResult, recordedColumns } from '../gateway/recordings/captured-result.ts'
+import { CapturedResult, recordedColumns, recordedMasked } from '../gateway/recordings/captured-result.ts'
 import { operationAsked } from '../gateway/recordings/operation-asked.ts'
 import type { Recorder } from '../gateway/recordings/recorder.ts'
 import type {
@@ -31,7 +31,11 @@ export interface RecordOptions {
  */
 export function record({ recorder, resultLimit = 16 * 1024 }: RecordOptions): Plugin {
   const recordings = new Map<string, SessionRecording>()
-  const capture = { limit: resultLimit, columnsOf: byIdentity(recordedColumns) }
+  const capture = {
+    limit: resultLimit,
+    columnsOf: byIdentity(recordedColumns),
+    maskedOf: byIdentity(recordedMasked),
+  }
 
   return {
     name: 'record',

@@ -569,7 +569,9 @@ async function record(file: string): Promise<void> {
           { name: 'id', type: 23, format: 'text' },
           { name: 'name', type: 25, format: 'text' },
         ],
-        masked: [{ output: 2, name: 'name', columns: ['public.customers.name'], masked: 'partial' }],
+        masked: {
+          outputs: [{ output: 2, name: 'name', columns: ['public.customers.name'], masked: 'partial' }],
+        },
         excerpt: {
           base64: Buffer.concat([row('1', '\u001b[31mred'), row('2', undefined)]).toString('base64'),
         },

@@ -51,7 +51,7 @@ function told(event: RecordedEvent, protocol: SessionOpened['protocol']): string
     case 'result':
       return below([
         ...(event.decision ? decided(event.decision, protocol) : []),
-        ...(event.masked ?? []).map((each) => `masked: ${maskedOutput(each)}`),
+        ...hidden(event.masked),
         ...(event.summary.join() === 'CONNECT' ? [] : [came(event)]),
         ...recordedRows(event).map((line) => `  ${line}`),
       ])
@@ -83,6 +83,15 @@ function shown(value: RecordedValue): string {
   if (value === null) return 'NULL'
   if (typeof value === 'string') return JSON.stringify(value)
   return 'binary' in value ? `base64 ${value.binary}` : `${value.bytes} bytes, not kept`
+}
+
+function hidden(masked: Answered['masked']): string[] {
+  if (!masked) return []
+  const { outputs, more } = masked
+  return [
+    ...outputs.map((each) => `masked: ${maskedOutput(each)}${each.more ? ` and ${each.more} more` : ''}`),
+    ...(more ? [`masked: ${counted(more, 'more output')}`] : []),
+  ]
 }
 
 function counted(count: number, what: string): string {

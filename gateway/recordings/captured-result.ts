@@ -1,13 +1,22 @@
 import { Buffer } from 'node:buffer'
 import { createHash, type Hash } from 'node:crypto'
-import type { Column, Operation, Part } from '../operation.ts'
-import { type Answered, type RecordedColumn, summaryLimit, type Verdict } from './recording-event.ts'
+import type { Column, MaskedOutput, Operation, Part } from '../operation.ts'
+import {
+  type Answered,
+  maskedLimit,
+  type RecordedColumn,
+  type RecordedMasked,
+  summaryLimit,
+  type Verdict,
+} from './recording-event.ts'
 
 export interface CaptureOptions {
   /** How many bytes of a result to keep. */
   readonly limit: number
   /** {@link recordedColumns}, or what remembers its answers. */
   readonly columnsOf: (columns: readonly Column[]) => readonly RecordedColumn[]
+  /** {@link recordedMasked}, or what remembers its answers. */
+  readonly maskedOf: (outputs: readonly MaskedOutput[]) => RecordedMasked
 }
 
 /**
@@ -68,6 +77,7 @@ export class CapturedResult {
   event(operation: Operation, decision?: Verdict): Answered | undefined {
     const { id, kind, received } = operation
     if (this.#status === 'failed' && this.#bytes === 0 && this.#summary.length === 0) return undefined
+    const masked = operation.kind === 'sql' ? operation.maskedOutputs : undefined
     const columns = this.#columns.length > 0 ? this.#options.columnsOf(this.#columns) : undefined
     return {
       kind: 'result',
@@ -79,7 +89,7 @@ export class CapturedResult {
       bytes: this.#bytes,
       digest: this.#running?.digest('hex'),
       columns,
-      masked: operation.kind === 'sql' ? operation.maskedOutputs : undefined,
+      masked: masked && this.#options.maskedOf(masked),
       excerpt: this.#kept > 0 ? excerpt(kind, joined(this.#beginning), this.isLong) : undefined,
       received: received.bytes > 0 ? { bytes: received.bytes, digest: received.digest() } : undefined,
     }
@@ -105,6 +115,16 @@ export class CapturedResult {
 
 export function recordedColumns(columns: readonly Column[]): readonly RecordedColumn[] {
   return columns.map(({ name, typeOid, format }) => ({ name, type: typeOid, format }))
+}
+
+/** An agent may have a thousand outputs hidden, each made of a thousand columns, with every statement anew. */
+export function recordedMasked(outputs: readonly MaskedOutput[]): RecordedMasked {
+  const kept = outputs.slice(0, maskedLimit).map(({ columns, ...output }) => ({
+    ...output,
+    columns: columns.slice(0, maskedLimit),
+    ...(columns.length > maskedLimit && { more: columns.length - maskedLimit }),
+  }))
+  return { outputs: kept, ...(outputs.length > maskedLimit && { more: outputs.length - maskedLimit }) }
 }
 
 /** Most results arrive in one piece. */

@@ -128,11 +128,17 @@ export interface Answered {
   readonly digest?: string | undefined
   readonly columns?: readonly RecordedColumn[] | undefined
   /** The outputs that were hidden; absent where none was. */
-  readonly masked?: readonly MaskedOutput[] | undefined
+  readonly masked?: RecordedMasked | undefined
   /** The beginning of the result: text as it is, anything else (PostgreSQL's DataRow frames) in base64. */
   readonly excerpt?: { readonly utf8: string } | { readonly base64: string } | undefined
   /** What the agent sent along: COPY data or a request body. */
   readonly received?: { readonly bytes: number; readonly digest: string } | undefined
+}
+
+/** The first {@link maskedLimit} of them, each with the first of its columns, and how many there are more. */
+export interface RecordedMasked {
+  readonly outputs: readonly (MaskedOutput & { readonly more?: number })[]
+  readonly more?: number
 }
 
 export interface RecordedColumn {
@@ -189,3 +195,5 @@ export const textLimit = 64 * 1024
 export const parametersLimit = 64 * 1024
 /** Command tags of one operation that a recording keeps. */
 export const summaryLimit = 32
+/** Hidden outputs, and columns of each, that a recording names. */
+export const maskedLimit = 32

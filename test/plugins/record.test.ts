@@ -117,9 +117,21 @@ test('outputs that were masked are recorded with the result, and where none was 
   const events = await gateway.end()
 
   const [masked, open] = events.filter(({ kind }) => kind === 'result')
-  expect(masked).toMatchObject({ masked: maskedOutputs })
+  expect(masked).toMatchObject({ masked: { outputs: maskedOutputs } })
   expect(open).not.toHaveProperty('masked')
   expect(await gateway.verify()).toBe(true)
+})
+
+test('of very many masked outputs the first are recorded, and how many there are more', async () => {
+  const gateway = recording(memoryStore())
+  const columns = Array.from({ length: 1_000 }, (_, index) => `public.wide.c${index}`)
+  const maskedOutputs = columns.map((_, index) => ({ output: index + 1, columns, masked: 'computed' }))
+
+  await gateway.run(sqlOperation({ maskedOutputs }), rows('[masked]'))
+  const [result] = (await gateway.end()).filter(({ kind }) => kind === 'result')
+
+  expect(result).toMatchObject({ masked: { outputs: { length: 32 }, more: 968 } })
+  expect(result).toMatchObject({ masked: { outputs: { 0: { columns: { length: 32 }, more: 968 } } } })
 })
 
 test('parameters are counted and digested, never written down, and neither are claims', async () => {

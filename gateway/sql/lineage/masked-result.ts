@@ -37,15 +37,30 @@ export function maskedResult(lineage: Lineage, masked: MaskedColumns): MaskedRes
   if (outputs.filter(({ isOpen }) => isOpen).length > 1)
     throw unmaskable('it shows the columns of several functions; name them instead of *')
   const fields = new Set<string>()
+  // One expression may come out a thousand times, made of a thousand columns.
+  const known = new Map<ReadonlySet<Source>, Hidden>()
   const planned = outputs.map((output) => {
-    const hidden = maskedOf(output.flow.sources, masked)
-    for (const source of hidden) fields.add(nameOf(source))
     const { name, flow, isOpen } = output
-    const columns = baseColumns(hidden)
-    return { name, columns, origin: flow.origin, mask: maskOf(output, hidden, masked), isOpen }
+    let hidden = known.get(flow.sources)
+    if (!hidden) {
+      const sources = maskedOf(flow.sources, masked)
+      hidden = sources.length === 0 ? nothingHidden : { sources, columns: baseColumns(sources) }
+      known.set(flow.sources, hidden)
+      for (const source of sources) fields.add(nameOf(source))
+    }
+    const mask = maskOf(output, hidden.sources, masked)
+    return { name, columns: hidden.columns, origin: flow.origin, mask, isOpen }
   })
   return { outputs: planned, masked: [...fields].sort() }
 }
+
+/** The masked ones of the sources of a flow, and their names for people. */
+interface Hidden {
+  readonly sources: readonly Source[]
+  readonly columns: readonly string[]
+}
+
+const nothingHidden: Hidden = { sources: [], columns: [] }
 
 /** Of a column that comes out unchanged its own masks are enough; what is computed from it is hidden altogether. */
 function maskOf({ flow }: Column, hidden: readonly Source[], masked: MaskedColumns): ColumnMask | undefined {
