@@ -1,5 +1,6 @@
 /** How COPY … TO STDOUT writes rows. Source: `ProcessCopyOptions` in PostgreSQL's commands/copy.c. @module */
 import { child, isNode, type Node, names, nodes, text } from './node.ts'
+import { optionIsOn, optionText } from './option.ts'
 
 export type CopyFormat =
   | { readonly kind: 'binary' }
@@ -26,9 +27,9 @@ export function copyFormat(copy: Node): CopyFormat | { readonly problem: string 
     const { defname, arg } = child(each, 'DefElem')
     const name = text(defname)
     if (options.has(name)) return { problem: `option "${name}" is there twice` }
-    options.set(name, arg ?? true)
+    options.set(name, arg)
   }
-  const given = (name: string) => stringOf(options.get(name))
+  const given = (name: string) => optionText(options.get(name))
   const kind = given('format') ?? 'text'
   const known = optionsOf.get(kind)
   if (!known) return { problem: `its format is not known` }
@@ -37,7 +38,7 @@ export function copyFormat(copy: Node): CopyFormat | { readonly problem: string 
   if (options.has('encoding') && !/^(utf-?8|unicode)$/i.test(encoding ?? ''))
     return { problem: 'its encoding is not UTF8' }
   if (kind === 'binary') return { kind }
-  const header = booleanOf(options.get('header'))
+  const header = options.has('header') ? optionIsOn(options.get('header')) : false
   if (header === undefined) return { problem: 'option "header" is neither true nor false' }
   const isCsv = kind === 'csv'
   const delimiter = given('delimiter') ?? (isCsv ? ',' : '\t')
@@ -63,22 +64,6 @@ const optionsOf: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ['text', new Set(textFormat)],
   ['csv', new Set([...textFormat, 'quote', 'escape', 'force_quote'])],
 ])
-
-function stringOf(arg: unknown): string | undefined {
-  return isNode(arg) && 'String' in arg ? text(child(arg, 'String').sval) : undefined
-}
-
-/** Source: `defGetBoolean` in commands/define.c. */
-function booleanOf(arg: unknown): boolean | undefined {
-  if (arg === undefined) return false
-  if (arg === true) return true
-  if (!isNode(arg)) return undefined
-  if ('Boolean' in arg) return child(arg, 'Boolean').boolval === true
-  const integer = 'Integer' in arg ? Number(child(arg, 'Integer').ival ?? 0) : undefined
-  const word = integer === undefined ? stringOf(arg)?.toLowerCase() : String(integer)
-  if (word === 'true' || word === 'on' || word === '1') return true
-  return word === 'false' || word === 'off' || word === '0' ? false : undefined
-}
 
 function forced(arg: unknown): ReadonlySet<string> {
   if (!isNode(arg)) return new Set()

@@ -118,7 +118,7 @@ const attacks: readonly (string | readonly string[])[] = [
   "COPY (SELECT email FROM customers) TO PROGRAM 'cat'",
   'COPY customer_mails TO STDOUT',
   'EXPLAIN ANALYZE SELECT * FROM customers',
-  'EXPLAIN SELECT id FROM customers WHERE country = $$x$$',
+  'EXPLAIN SELECT email FROM customers WHERE country = $$x$$',
   "DO $$BEGIN RAISE NOTICE '%', (SELECT email FROM customers LIMIT 1); END$$",
   'CALL tidy()',
   'MERGE INTO orders o USING customers c ON c.id = o.customer_id WHEN MATCHED THEN UPDATE SET note = c.email',

@@ -41,7 +41,7 @@ export function catalogLineage(
     const known = lineages.get(part)
     if (known) return known
     const { resolutions } = part.collected
-    const found = lineageOf(part.tree, { catalog, resolutions, columnsOf, usesOf })
+    const found = lineageOf(part.tree, { catalog, resolutions, columnsOf, usesOf, seenBy })
     lineages.set(part, found)
     return found
   }
@@ -102,6 +102,10 @@ export function catalogLineage(
     return found
   }
 
+  function seenBy(relation: Relation): ReadonlySet<Source> {
+    return isView(relation) ? lineageOfView(relation).seen : nothingSeen
+  }
+
   /** Source: `view_query_is_auto_updatable` in rewriteHandler.c; the server refuses more than is let through here. */
   function baseOf(view: Relation): ViewBase | undefined {
     const [part, ...others] = viewParts(view) ?? []
@@ -132,6 +136,8 @@ export function catalogLineage(
     return lineage
   }
 }
+
+const nothingSeen: ReadonlySet<Source> = new Set()
 
 export function isView({ kind, isBuiltin }: Relation): boolean {
   return !isBuiltin && (kind === 'view' || kind === 'materialized view')

@@ -25,6 +25,7 @@ const table: Readonly<Record<string, string>> = {
   MergeStmt: 'relation sourceRelation joinCondition mergeWhenClauses returningClause withClause',
   MergeWhenClause: 'matchKind commandType override condition targetList values',
   CopyStmt: 'relation query attlist is_from is_program filename options whereClause',
+  ExplainStmt: 'query options',
   ReturningClause: 'options exprs',
   ReturningOption: 'option value',
   OnConflictClause: 'action infer targetList whereClause',

@@ -8,9 +8,10 @@ import type { Catalog, Relation } from '../catalog.ts'
 import type { Resolution } from '../collect.ts'
 import { copiedColumns } from '../copy-query.ts'
 import { child, isNode, kinded, type Node, names, nodes, text } from '../node.ts'
+import { optionIsOn } from '../option.ts'
 import { type Cte, type Ctes, findCte } from './ctes.ts'
 import { Expressions, fieldsOf, type Surroundings } from './expression.ts'
-import { computed, constant, either, type Flow, unquiet } from './flow.ts'
+import { computed, constant, either, type Flow, type Source, unquiet } from './flow.ts'
 import { type Given, givenByRows, givenBySet } from './given.ts'
 import { unknownIn } from './known-nodes.ts'
 import {
@@ -32,6 +33,8 @@ export interface Lineage {
   /** What comes out; empty for a statement without a result. */
   readonly outputs: readonly Column[]
   readonly uses: readonly Use[]
+  /** The columns that have a part in what any of its queries shows, however deep. */
+  readonly seen: ReadonlySet<Source>
   readonly writes: readonly Write[]
   /** Why nothing certain can be said; then the rest is empty. */
   readonly problem: string | undefined
@@ -54,6 +57,8 @@ export interface LineageContext {
   columnsOf(relation: Relation): readonly Column[]
   /** What the query of a view, and of those that it reads, uses columns for. */
   usesOf(relation: Relation): readonly Use[]
+  /** What has a part in what any query of a view shows. */
+  seenBy(relation: Relation): ReadonlySet<Source>
 }
 
 /** More is no statement that anybody writes: nested recursion multiplies. */
@@ -67,15 +72,19 @@ export function lineageOf(statement: Node, context: LineageContext): Lineage {
   const walk = new Walk(context)
   try {
     const outputs = walk.statement(statement)
-    return { outputs, uses: walk.uses, writes: walk.writes, problem: undefined }
+    const { uses, seen, writes } = walk
+    return { outputs, uses, seen, writes, problem: undefined }
   } catch (error) {
-    if (error instanceof Untraceable) return { outputs: [], uses: [], writes: [], problem: error.message }
+    if (error instanceof Untraceable) return { ...nothing, problem: error.message }
     throw error
   }
 }
 
+const nothing = { outputs: [], uses: [], seen: new Set<Source>(), writes: [] }
+
 class Walk implements Surroundings {
   readonly uses: Use[] = []
+  readonly seen = new Set<Source>()
   readonly writes: Write[] = []
   readonly catalog: Catalog
   readonly #context: LineageContext
@@ -103,6 +112,8 @@ class Walk implements Surroundings {
         return this.#change(kind, body, undefined, undefined)
       case 'CopyStmt':
         return this.#copy(body)
+      case 'ExplainStmt':
+        return this.#explain(body)
       default:
         throw new Untraceable(`${kind} is no statement that is known`)
     }
@@ -256,6 +267,7 @@ class Walk implements Surroundings {
       }
       if (outputs.length > maxColumns) throw new Untraceable(`its result has more than ${maxColumns} columns`)
     }
+    for (const { flow } of outputs) for (const source of flow.sources) this.seen.add(source)
     return outputs
   }
 
@@ -484,6 +496,7 @@ class Walk implements Surroundings {
 
   #item(range: Node, relation: Relation): Item {
     for (const use of this.#context.usesOf(relation)) this.uses.push(use)
+    for (const source of this.#context.seenBy(relation)) this.seen.add(source)
     const alias = aliasOf(range)
     return {
       alias: alias ?? text(range.relname),
@@ -720,6 +733,25 @@ class Walk implements Surroundings {
     return []
   }
 
+  /** A plan shows estimates by the statistics of columns, and the widths of what goes through it. */
+  #explain(body: Node): readonly Column[] {
+    this.#check('ExplainStmt', body)
+    for (const each of nodes(body.options)) {
+      const { defname, arg } = child(each, 'DefElem')
+      if (!explainOptions.has(text(defname)))
+        throw new Untraceable(`nothing is known of EXPLAIN (${text(defname)})`)
+      // How large rows are, WAL and buffers show.
+      const runs = text(defname) === 'analyze' && optionIsOn(arg) !== false
+      if (runs && !isNode(child(body, 'query').SelectStmt))
+        throw new Untraceable('EXPLAIN ANALYZE of a change; leave ANALYZE out')
+    }
+    this.statement(child(body, 'query'))
+    const sources = this.uses.reduce((all, use) => all.union(use.sources), new Set(this.seen))
+    if (this.writes.length > 0 || sources.size > 0)
+      this.#at('EXPLAIN', () => this.use({ kind: 'explained', sources, isFixed: true }))
+    return [column('QUERY PLAN', constant)]
+  }
+
   // ── What is found ─────────────────────────────────────────────────────────────────────────────────
 
   #at<T>(place: string, work: () => T): T {
@@ -780,6 +812,23 @@ function excludedBy(target: Item, names: readonly (string | undefined)[], insert
   })
   return { ...target, columns, alias: 'excluded', isNamed: false }
 }
+
+/** Source: `ExplainQuery` in commands/explain.c, PostgreSQL 18. */
+const explainOptions = new Set([
+  ...[
+    'analyze',
+    'verbose',
+    'costs',
+    'settings',
+    'generic_plan',
+    'buffers',
+    'serialize',
+    'wal',
+    'timing',
+    'summary',
+  ],
+  ...['memory', 'format'],
+])
 
 function isChange(kind: string): boolean {
   return kind === 'InsertStmt' || kind === 'UpdateStmt' || kind === 'DeleteStmt' || kind === 'MergeStmt'

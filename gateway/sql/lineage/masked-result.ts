@@ -143,6 +143,7 @@ const sentences: Readonly<Record<UseKind, (column: string, what: string) => stri
   failure: (column, what) =>
     `passes ${column} to ${what}, which may fail, grow or take long depending on it; select the column itself`,
   written: (column, what) => `brings ${column} to ${what}; leave it out`,
+  explained: (column) => `tells of ${column}, as plans go by statistics and show widths; leave it out`,
 }
 
 function unmaskable(reason: string): Denied {

@@ -24,6 +24,7 @@ export interface Use {
  * - `conflict`: rows are found by it where they are inserted
  * - `failure`: goes through something that may fail, or take its time, depending on the value
  * - `written`: goes to another column
+ * - `explained`: has a part in what EXPLAIN tells the plan of
  */
 export type UseKind =
   | 'equality'
@@ -36,3 +37,4 @@ export type UseKind =
   | 'conflict'
   | 'failure'
   | 'written'
+  | 'explained'
