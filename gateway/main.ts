@@ -21,6 +21,7 @@ import { readBundle } from './policy/bundle.ts'
 import { policy } from './policy/policy.ts'
 import type { AgentAuthentication } from './postgres/agent-authentication.ts'
 import { catalogConnection } from './postgres/catalog-connection.ts'
+import { CatalogNews } from './postgres/catalog-news.ts'
 import { Door } from './postgres/door.ts'
 import { oauthBearer } from './postgres/oauth-bearer.ts'
 import type { PostgresTarget } from './postgres/postgres-target.ts'
@@ -228,12 +229,15 @@ async function openPostgres(house: House): Promise<Address | undefined> {
   if (!listen) return undefined
   const { statement: longest, statements: most } = config.limits
   const grammar = await parser({ wasm: await runtime.pgQueryWasm(), longest, most })
+  const news = new CatalogNews({ store, log, now })
+  closing.push(() => news.close())
   const targets = new Map<string, PostgresTarget>()
   const analyses = new Map<string, Analysis>()
   for (const target of config.targets) {
     if (target.kind !== 'postgres') continue
     const reached = postgresTarget(target)
-    const catalog = catalogReader({ connect: catalogConnection(runtime.network, reached), log, now })
+    const connect = catalogConnection(runtime.network, reached)
+    const catalog = news.share(target.name, catalogReader({ connect, log, now }))
     closing.push(() => catalog.close())
     const analyse = analyser({ parser: grammar, trusted: new Set(target.trustedFunctions) })
     targets.set(target.name, reached)

@@ -5,6 +5,7 @@ import { approvals } from '../../gateway/approvals/approvals.ts'
 import type { Decision } from '../../gateway/decision.ts'
 import { memoryStore } from '../../gateway/stores/memory-store.ts'
 import { approve } from '../../plugins/approve.ts'
+import { type Backend, backendNames, backends } from '../stores/open-stores.ts'
 import { silentLog } from '../support/silent-log.ts'
 import { type PostgresServer, startPostgres } from '../support/start-postgres.ts'
 import { allow, startDoor, type TestDoor } from './start-door.ts'
@@ -87,8 +88,38 @@ test('what was approved for one query of a view, or one temporary table, is not 
   await Promise.all([one.end(), two.end()])
 })
 
-async function agent(): Promise<pg.Client> {
-  const { host, port } = door
+test.each(backendNames)(
+  'DDL through one replica is known to the other before it looks, on %s',
+  async (name) => {
+    await using backend = await disposable(name)
+    const [here, there] = [await replica(backend), await replica(backend)]
+    const [changing, reading] = [await agent(here), await agent(there)]
+    const relationsRead = async () => {
+      await reading.query('SELECT id FROM known')
+      const operation = there.asked.at(-1)
+      return operation?.kind === 'sql' ? operation.facts.reached.map((relation) => relation.name) : []
+    }
+    await changing.query('CREATE OR REPLACE VIEW known AS SELECT id FROM carts')
+    await expect.poll(relationsRead).toEqual(['carts'])
+
+    await changing.query('CREATE OR REPLACE VIEW known AS SELECT id FROM orders')
+
+    await expect.poll(relationsRead).toEqual(['orders'])
+    await Promise.all([changing.end(), reading.end()])
+    await Promise.all([here.close(), there.close()])
+  },
+)
+
+async function disposable(name: (typeof backendNames)[number]): Promise<Backend & AsyncDisposable> {
+  const backend = await backends[name]()
+  return { ...backend, [Symbol.asyncDispose]: () => backend.close() }
+}
+
+async function replica(backend: Backend): Promise<TestDoor> {
+  return await startDoor(server, { store: backend.open() })
+}
+
+async function agent({ host, port }: TestDoor = door): Promise<pg.Client> {
   const client = new pg.Client({ host, port, user: 'agent', database: 'shop', password: 'a token' })
   await client.connect()
   return client

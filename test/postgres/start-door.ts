@@ -4,6 +4,7 @@ import type { ServerTls } from '../../gateway/network.ts'
 import type { Context, Plugin, Principal } from '../../gateway/plugin.ts'
 import type { AgentAuthentication } from '../../gateway/postgres/agent-authentication.ts'
 import { catalogConnection } from '../../gateway/postgres/catalog-connection.ts'
+import { CatalogNews } from '../../gateway/postgres/catalog-news.ts'
 import { Door } from '../../gateway/postgres/door.ts'
 import type { PostgresTarget } from '../../gateway/postgres/postgres-target.ts'
 import { tokenAsPassword } from '../../gateway/postgres/token-as-password.ts'
@@ -81,7 +82,10 @@ export async function startDoor(
     ...options.target,
   }
   const log = logInto(logged)
-  const catalog = catalogReader({ connect: catalogConnection(nodeNetwork, target), log })
+  const store = options.store ?? memoryStore()
+  const news = new CatalogNews({ store, log, now: Date.now })
+  const reader = catalogReader({ connect: catalogConnection(nodeNetwork, target), log })
+  const catalog = news.share(target.name, reader)
   const analyse = analyser({ parser: await parser({ wasm: await pgQueryWasm() }) })
   const deciding: Plugin = {
     name: 'decide',
@@ -100,7 +104,7 @@ export async function startDoor(
     analyses: new Map([[target.name, { analyse, catalog }]]),
     encryption: { tls: options.tls, plaintext },
     authentication: options.authentication ?? tokenAsPassword,
-    store: options.store ?? memoryStore(),
+    store,
     namesLimit: options.namesLimit,
     log,
     now: Date.now,
@@ -118,6 +122,7 @@ export async function startDoor(
       WireClient.connect({ host, port, user: 'agent', database, password: token, parameters }),
     async close() {
       await door.close(1_000)
+      await news.close()
       await catalog.close()
     },
   }
