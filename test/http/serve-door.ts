@@ -1,5 +1,5 @@
 /**
- * The HTTP door alone, in a process of its own: `serve-door.ts <target URL> [mask]`. Lets everybody with a
+ * The HTTP door alone, in a process of its own: `serve-door.ts <target URL> [masks as JSON]`. Lets everybody with a
  * token in and everything pass; prints its port. Runs on Node and on Deno.
  */
 
@@ -17,8 +17,8 @@ const isDeno = 'Deno' in globalThis
 const { serveHttp } = await (isDeno
   ? import('../../gateway/runtime/deno-http.ts')
   : import('../../gateway/runtime/node-http.ts'))
-const [url = '', field] = process.argv.slice(2)
-const masks: Mask[] = field ? [{ kind: 'path', field, with: 'redact' }] : []
+const [url = '', masksText = '[]'] = process.argv.slice(2)
+const masks = JSON.parse(masksText) as Mask[]
 const open: Plugin = {
   name: 'open',
   authenticate: async () => ({

@@ -3,6 +3,8 @@ import { readFile } from 'node:fs/promises'
 import type { RequestListener, ServerResponse } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import type { Concealment, Mask } from '../../gateway/decision.ts'
+import { digest } from '../../gateway/masking/digest.ts'
 import { runCommand, startChild } from '../support/child.ts'
 import { runtimeCommand } from '../support/spawn-gateway.ts'
 import { startServer } from './start-gateway.ts'
@@ -69,7 +71,7 @@ describe.each(['node', 'deno'] as const)('on %s', (runtime) => {
       }
       response.end('{}]')
     }
-    const door = await startDoor(runtime, target, '*.email')
+    const door = await startDoor(runtime, target, [{ kind: 'path', field: '*.email', with: 'redact' }])
 
     const counted = `curl ${curl.join(' ')} ${door.url} | tr ',' '\\n' | grep -cF '"email":"[masked]"'`
     const masked = await runCommand('sh', ['-c', counted])
@@ -77,13 +79,40 @@ describe.each(['node', 'deno'] as const)('on %s', (runtime) => {
     expect(Number(masked)).toBe(count)
     expect(await door.peakMemory()).toBeLessThan(memoryLimit)
   })
+
+  test('every kind of mask shows the same', async () => {
+    const fields = {
+      partial: ['4111111111111111', { with: 'partial', keep_start: 1 }, '4***************'],
+      email: ['ada@example.com', { with: 'email' }, 'a***@example.com'],
+      hash: [
+        'ada@example.com',
+        { with: 'hash' },
+        digest('key')('hash', 'ada@example.com').subarray(0, 16).toHex(),
+      ],
+      constant: [[1], { with: 'constant', value: 0 }, 0],
+      noise: [1_000_000, { with: 'noise', amount: 1000 }, 1_000_368],
+      bucket: [1234.5, { with: 'truncate', step: 100 }, 1200],
+      day: ['2024-05-19T21:13:28Z', { with: 'truncate', to: 'day' }, '2024-05-19T00:00:00Z'],
+    } satisfies Record<string, [unknown, Concealment, unknown]>
+    const all = Object.entries(fields)
+    const body = JSON.stringify(Object.fromEntries(all.map(([name, [value]]) => [name, value])))
+    const target: RequestListener = (_, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' }).end(body)
+    }
+    const masks = all.map(([field, [, how]]): Mask => ({ kind: 'path', field, ...how }))
+    const door = await startDoor(runtime, target, masks)
+
+    const response = await fetch(door.url, { headers: { authorization: 'Bearer t' } })
+
+    expect(await response.json()).toEqual(Object.fromEntries(all.map(([name, [, , shown]]) => [name, shown])))
+  })
 })
 
 const curl = ['-sS', '--fail', '--oauth2-bearer', 't']
 
-async function startDoor(runtime: 'node' | 'deno', target: RequestListener, mask?: string) {
+async function startDoor(runtime: 'node' | 'deno', target: RequestListener, masks: readonly Mask[] = []) {
   const [command, ...flags] = runtimeCommand(runtime)
-  const args = [...flags, script, await startServer(target), ...(mask ? [mask] : [])]
+  const args = [...flags, script, await startServer(target), JSON.stringify(masks)]
   const child = startChild(command, args)
   onTestFinished(async () => {
     await child.kill()
