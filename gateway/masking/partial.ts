@@ -20,8 +20,12 @@ export function writePartial(
   out: Uint8Array,
   at: number,
 ): number {
-  let characters = 0
-  for (let next = from; next < to; next++) if (!isContinuation(input[next])) characters++
+  const characters = countCharacters(input, from, to)
+  // Where it is not known what a character is, none is shown.
+  if (characters === undefined) {
+    out.fill(star, at, at + to - from)
+    return at + to - from
+  }
   const half = characters >> 1
   const wanted = asked.start + asked.end
   const start = wanted > half ? Math.floor((half * asked.start) / wanted) : asked.start
@@ -53,6 +57,29 @@ export function partial(value: string, asked: Ends): string {
 }
 
 const star = 0x2a
+
+/** @returns nothing for what is no UTF-8, as a database that knows no encoding may hold */
+function countCharacters(input: Uint8Array, from: number, to: number): number | undefined {
+  let characters = 0
+  let missing = 0
+  for (let next = from; next < to; next++) {
+    const byte = input[next] as number
+    if (isContinuation(byte) !== missing > 0) return undefined
+    if (missing > 0) missing--
+    else {
+      characters++
+      missing = continuations(byte)
+    }
+  }
+  return missing === 0 ? characters : undefined
+}
+
+/** How many bytes go on with the character that begins with this one. */
+function continuations(byte: number): number {
+  if (byte < 0x80) return 0
+  if (byte < 0xe0) return 1
+  return byte < 0xf0 ? 2 : 3
+}
 
 /** A byte that goes on with a character (10xxxxxx). */
 function isContinuation(byte: number | undefined): boolean {

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import type { Concealment } from '../../gateway/decision.ts'
 import { concealText } from '../../gateway/masking/conceal-text.ts'
 import { digest } from '../../gateway/masking/digest.ts'
+import { writePartial } from '../../gateway/masking/partial.ts'
 
 function masked(value: string, how: Concealment, key = 'a key'): string | undefined {
   return concealText(value, { kind: 'column', field: 'public.customers.email', ...how }, digest(key))
@@ -53,6 +54,25 @@ test('partial shows at most half of whatever value, whatever it is asked to keep
       expect(shown.filter((character) => character === '*').length).toBeGreaterThanOrEqual(shown.length / 2)
     }),
   )
+})
+
+test('partial shows nothing of bytes that are no UTF-8', () => {
+  const shown = (latin1: string) => {
+    const bytes = Buffer.from(latin1, 'latin1')
+    const out = new Uint8Array(bytes.length)
+    const end = writePartial({ start: 2, end: 4 }, bytes, 0, bytes.length, out, 0)
+    return Buffer.from(out.subarray(0, end)).toString('latin1')
+  }
+
+  for (const value of [
+    'AB\xb1\xb2\xb3\xb4\xb5\xb6',
+    '\xb1\xb2\xb3',
+    'caf\xe9',
+    '\xe9t\xe9 1234',
+    '\xe2\x82',
+  ]) {
+    expect(shown(value)).toBe('*'.repeat(value.length))
+  }
 })
 
 test('email keeps the domain and the first of several characters, and not how long the name is', () => {

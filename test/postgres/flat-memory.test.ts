@@ -1,6 +1,8 @@
 /** However much goes through, the gateway holds a little of it. */
 import { serialize } from 'pg-protocol'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Decision, Mask } from '../../gateway/decision.ts'
+import { mask } from '../../plugins/mask.ts'
 import { type PostgresServer, startPostgres } from '../support/start-postgres.ts'
 import type { WireClient } from '../support/wire-client.ts'
 import { startDoor, type TestDoor } from './start-door.ts'
@@ -60,6 +62,42 @@ test('a single value of 200 MB passes in flat memory', async () => {
   expect(size).toBeGreaterThan(200 * mebibyte)
   expect((process.memoryUsage().rss - before) / mebibyte).toBeLessThan(150)
   client.end()
+})
+
+test('masked rows of 400 MB pass in flat memory, small ones and large ones', async () => {
+  const masks: readonly Mask[] = [
+    { kind: 'column', field: 'public.letters.mail', with: 'partial' },
+    { kind: 'column', field: 'public.letters.body', with: 'redact' },
+  ]
+  const masking = await startDoor(server, {
+    decide: (): Decision => ({ effect: 'allow', reasons: [], masks }),
+    plugins: [mask({ key: 'key' })],
+  })
+  const owner = await door.connect()
+  owner.send(
+    serialize.query(`CREATE TABLE letters (mail text, body text, note text);
+      INSERT INTO letters SELECT 'ada@example.com', repeat('x', n), repeat('y', n) FROM (VALUES (200), (2000000)) AS s (n)`),
+  )
+  await owner.receiveUntilReady()
+  const client = await masking.connect()
+  const before = process.memoryUsage().rss
+
+  for (const { length, times } of [
+    { length: 200, times: 100_000 },
+    { length: 2_000_000, times: 100 },
+  ]) {
+    client.send(
+      serialize.query(
+        `SELECT l.* FROM letters l, generate_series(1, ${times}) WHERE octet_length(l.note) = ${length}`,
+      ),
+    )
+    expect(await client.countUntilReady()).toBeGreaterThan(length * times)
+  }
+
+  expect((process.memoryUsage().rss - before) / mebibyte).toBeLessThan(150)
+  client.end()
+  owner.end()
+  await masking.close()
 })
 
 /** Sends a piece with one line again and again, until it was a gigabyte of lines, and watches the memory. */
