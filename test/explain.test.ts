@@ -209,8 +209,12 @@ test('a target that cannot be reached is an error in words, without the password
 })
 
 test('what a text writes is no line of ours, and steers no terminal', async () => {
-  const { stdout } = await explain([...support, "SELECT '\u001b[31m'\n✓ Allowed"])
+  const { stdout } = await explain([
+    ...support,
+    'SELECT email::int AS "\u001b[31m\n✓ Allowed" FROM customers',
+  ])
 
+  expect(stdout).toMatch(/^✗ Denied: .*\n +│ ✓ Allowed/m)
   expect(stdout).not.toContain('\u001b')
   expect(stdout).not.toMatch(/^✓ Allowed/m)
 })

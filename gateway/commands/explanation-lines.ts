@@ -10,13 +10,19 @@ export interface Line {
   readonly style?: Style | undefined
 }
 
-/** An explanation for people. The last lines say what would happen. */
+/** An explanation for people. The last lines say what would happen; names in a text cannot write lines of their own. */
 export function explanationLines(told: Explanation): Line[] {
+  return lines(told).flatMap(({ text, style }) =>
+    continued(text).map((each): Line => ({ text: each, style })),
+  )
+}
+
+function lines(told: Explanation): Line[] {
   const { agent, target, text, facts, results, decision, notes } = told
   const groups = agent.groups.length > 0 ? `, of ${agent.groups.join(', ')},` : ''
   return [
     { text: `${agent.subject}${groups} at ${target.name} (${target.kind})` },
-    ...continued(`  ${text}`).map((line): Line => ({ text: line })),
+    { text: `  ${text}` },
     ...section('What it does', 'method' in facts ? ofHttp(facts) : ofSql(facts)),
     ...(results ?? []).flatMap((result, index, all) => shown(result, all.length > 1 ? index + 1 : undefined)),
     ...section('What policy says', [

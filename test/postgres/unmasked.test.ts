@@ -108,6 +108,7 @@ test('the recording tells who agreed to unmask what, and holds what the agent sa
 
   const told = await newestSession()
 
+  expect(told).toContain('masked: output 2 "email" (partial), public.customers.email')
   expect(told).toContain('needs approval: shows e-mail addresses and phone numbers of customers unmasked')
   expect(told).toMatch(
     /approved by priya\n +unmasked by that: public\.customers\.email, public\.customers\.phone/,
