@@ -85,6 +85,7 @@ function asMasked(message: Received, hidden: Readonly<Record<number, Hidden>>): 
 
 function masked(value: string, how: Hidden): Buffer | undefined {
   if (how === null) return undefined
+  if (typeof how === 'object') return Buffer.from(how.shown)
   if (how === '[masked]') return Buffer.from(how)
   return Buffer.from(concealText(value, { kind: 'column', field: '', with: how }, keyed) ?? '')
 }

@@ -8,12 +8,13 @@ import { freePort } from '../support/free-port.ts'
 import { spawnGateway } from '../support/spawn-gateway.ts'
 import { startIdp } from '../support/start-idp.ts'
 import { type PostgresServer, startPostgres } from '../support/start-postgres.ts'
+import type { Role } from './attack.ts'
 import { maskingKey, policy, rows, type Secrets, schema, secrets } from './company.ts'
 import type { Place } from './play.ts'
 
 export interface Arena {
   /** The first and the second of the two databases, from that side. */
-  places(side: 'direct' | 'through', as: 'owner' | 'superuser'): readonly [Place, Place]
+  places(side: 'direct' | 'through', as: Role): readonly [Place, Place]
   /** What is in each database, to be compared with what is in it later. */
   contents(): Promise<readonly string[]>
   stop(): Promise<void>
@@ -56,6 +57,7 @@ export async function startArena(version: 15 | 18): Promise<Arena> {
       targets: names.flatMap((name) => [
         target(`${name}-owner`, `through_${name}`, owner),
         target(`${name}-superuser`, `through_${name}`, server.user),
+        target(`${name}-used`, `through_${name}`, owner),
       ]),
     },
     readyUrl: `http://127.0.0.1:${httpPort}/readyz`,
@@ -71,7 +73,7 @@ export async function startArena(version: 15 | 18): Promise<Arena> {
       const [one, other] = names.map((name): Place => {
         const database = `${side}_${name}`
         const administrator = server.urlFor(server.user, server.password, database)
-        const user = as === 'owner' ? owner : server.user
+        const user = as === 'superuser' ? server.user : owner
         return side === 'direct'
           ? { host: server.host, port: server.port, user, database, password: server.password, administrator }
           : {
@@ -120,7 +122,7 @@ async function createDatabases(server: PostgresServer): Promise<void> {
 }
 
 const extensions =
-  'CREATE EXTENSION dblink; CREATE EXTENSION pgcrypto; CREATE EXTENSION citext; CREATE EXTENSION postgres_fdw; CREATE EXTENSION pg_trgm; CREATE EXTENSION tablefunc; CREATE EXTENSION pageinspect; CREATE EXTENSION fuzzystrmatch; CREATE EXTENSION hstore; CREATE EXTENSION xml2'
+  'CREATE EXTENSION dblink; CREATE EXTENSION pgcrypto; CREATE EXTENSION postgres_fdw; CREATE EXTENSION tablefunc; CREATE EXTENSION pageinspect; CREATE EXTENSION fuzzystrmatch; CREATE EXTENSION hstore; CREATE EXTENSION xml2'
 
 async function contents(url: string): Promise<string> {
   const rows = ['public', 'hr'].map((schema) => `schema_to_xml('${schema}', true, false, '')::text`)

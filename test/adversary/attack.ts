@@ -12,14 +12,17 @@ export type Step =
   | { readonly elsewhere: string }
   | { readonly second: string }
 
+/** `used`: as the owner of the schema, where the policy allows some uses of masked columns. */
+export type Role = 'owner' | 'superuser' | 'used'
+
 export interface Script {
   /** A sentence. */
   readonly name: string
   readonly steps: readonly Step[]
   /** Run by an administrator when it is over, to bring back what was. */
   readonly undo?: string
-  /** The agent's account is the owner of the schema unless it says otherwise. */
-  readonly as?: 'superuser'
+  /** The agent's account is the owner of the schema, and nothing may be done with masked columns, unless it says otherwise. */
+  readonly as?: Role
   /** The first version of PostgreSQL that has what is used. */
   readonly since?: 18
 }

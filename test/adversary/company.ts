@@ -7,6 +7,9 @@ export interface Secrets {
   readonly cards: readonly string[]
   readonly salaries: readonly (number | undefined)[]
   readonly born: readonly string[]
+  readonly mobiles: readonly string[]
+  readonly aliases: readonly string[]
+  readonly streets: readonly string[]
 }
 
 /** One of two: of other lengths, in another order, NULL elsewhere where the mask hides that as well. */
@@ -37,6 +40,30 @@ export const secrets: readonly [Secrets, Secrets] = [
     ],
     salaries: [83175.29, 64210.73, undefined, 97431.86, 51908.44],
     born: ['1971-03-19', '1984-11-27', '1966-07-05', '1990-02-23', '1979-09-14'],
+    mobiles: [
+      '+49-171-5550319',
+      '+49-160-8812047',
+      '+49-152-3096581',
+      '+49-175-7740263',
+      '+49-163-2518894',
+      '+49-157-6043172',
+    ],
+    aliases: [
+      'sunlit-lagoon-88',
+      'velvet-harbour-12',
+      'copper-thicket-57',
+      'marble-cascade-03',
+      'amber-foothill-46',
+      'ivory-junction-91',
+    ],
+    streets: [
+      'Larkspur Crossing 19',
+      'Tamarind Hollow 204',
+      'Wintergreen Row 7',
+      'Bluebell Terrace 88',
+      'Sycamore Bend 31',
+      'Foxglove Mews 5',
+    ],
   },
   {
     emails: [
@@ -64,6 +91,30 @@ export const secrets: readonly [Secrets, Secrets] = [
     ],
     salaries: [undefined, 71846.05, 58392.61, 46027.18, 90563.97],
     born: ['1993-12-08', '1968-04-30', '1987-10-11', '1975-06-17', '1962-01-21'],
+    mobiles: [
+      '+41-796-8802',
+      '+41-763-0194457',
+      '+41-781-66203915',
+      '+41-774-5138',
+      '+41-758-9027641',
+      '+41-789-3361205',
+    ],
+    aliases: [
+      'crimson-estuary-7',
+      'hazel-promontory-340',
+      'silver-dune-2',
+      'opal-windmill-66',
+      'jade-rampart-1180',
+      'onyx-parapet-9',
+    ],
+    streets: [
+      'Quarry Lane 1207',
+      'Nightingale Square 3',
+      'Old Tannery Court 56',
+      'Zinnia Walk 9',
+      'Everglade Parade 610',
+      'Basilisk Yard 44',
+    ],
   },
 ]
 
@@ -74,18 +125,26 @@ export const maskingKey = 'a key of the test that is long enough'
 export const policy = `
 package sluice
 
+uses(kind) := [kind | endswith(input.target.name, "-used")]
+
 # Whatever the statement is: masks alone stand in the way.
 decision := {"version": 1, "allow": true, "deny": [], "mask": mask}
 
-mask contains {"column": "public.customers.email", "with": "redact"}
+mask contains {"column": "public.customers.email", "with": "redact", "uses": uses("join")}
 
 mask contains {"column": "public.customers.phone", "with": "hash"}
 
-mask contains {"column": "public.payments.card_number", "with": "partial", "keep": 4}
+mask contains {"column": "public.payments.card_number", "with": "partial", "keep": 4, "uses": uses("equality")}
 
 mask contains {"column": "hr.employees.salary", "with": "null"}
 
 mask contains {"column": "hr.employees.born", "with": "null"}
+
+mask contains {"column": "public.customers.contact", "json": "mobile", "with": "redact"}
+
+mask contains {"column": "public.customers.aliases", "with": "redact"}
+
+mask contains {"column": "public.customers.billing", "with": "redact"}
 `
 
 /** What there is, without a row. Made by the agent's account, which owns all of it. */
@@ -107,7 +166,10 @@ export const schema = `
     tags text[] NOT NULL DEFAULT '{}',
     home address,
     joined timestamptz NOT NULL DEFAULT '2024-01-01 00:00:00+00',
-    email_lower text GENERATED ALWAYS AS (lower(email)) STORED
+    email_lower text GENERATED ALWAYS AS (lower(email)) STORED,
+    contact jsonb NOT NULL DEFAULT '{}',
+    aliases text[] NOT NULL DEFAULT '{}',
+    billing address
   );
   CREATE INDEX customers_by_country ON customers (country);
   CREATE INDEX customers_by_email_start ON customers ((left(email, 3)));
@@ -132,6 +194,7 @@ export const schema = `
     id int NOT NULL,
     customer_id int NOT NULL REFERENCES customers ON DELETE CASCADE,
     card_number text,
+    bin text GENERATED ALWAYS AS (left(card_number, 12)) STORED,
     amount numeric(10,2) NOT NULL,
     paid_on date NOT NULL
   ) PARTITION BY RANGE (paid_on);
@@ -157,6 +220,7 @@ export const schema = `
   CREATE VIEW contacts AS SELECT id, name AS who, email AS mail, phone AS tel FROM customers;
   CREATE VIEW contacts_of_contacts AS SELECT c.id, c.who, c.mail, o.total FROM contacts c LEFT JOIN orders o ON o.customer_id = c.id;
   CREATE VIEW german_contacts WITH (security_barrier) AS SELECT id, mail FROM contacts_of_contacts WHERE who LIKE 'B%';
+  CREATE VIEW bins AS SELECT id, bin FROM payments;
   CREATE VIEW staff AS SELECT id, name, department, manager FROM hr.employees;
   CREATE VIEW pay_bands AS SELECT id, name, CASE WHEN salary > 70000 THEN 'high' ELSE 'low' END AS band FROM hr.employees;
   CREATE VIEW spending AS SELECT customer_id, sum(total) AS spent, count(*) AS orders FROM orders GROUP BY customer_id;
@@ -198,14 +262,16 @@ export const schema = `
 `
 
 /** The rows. Inserted in the same order everywhere, so that they lie in the same order. */
-export function rows({ emails, phones, cards, salaries, born }: Secrets): string {
+export function rows(given: Secrets): string {
+  const { emails, phones, cards, salaries, born, mobiles, aliases, streets } = given
   const names = ['Ada', 'Bob', 'Cy', 'Dot', 'Eve', 'Fay']
   const countries = ['GB', 'DE', 'FR', 'DE', 'DE', 'GB']
   const customers = names.map((name, index) => {
     const profile = { plan: index % 2 === 0 ? 'basic' : 'pro', newsletter: index < 3, visits: index * 10 }
     const values = [index + 1, name, emails[index], phones[index], countries[index]]
     return `(${values.map(literal).join(', ')}, '${['bronze', 'silver', 'gold'][index % 3]}', ${(index + 1) * 100},
-      '${JSON.stringify(profile)}', '{tag${index},all}', ROW('Street ${index}', 'City'))`
+      '${JSON.stringify(profile)}', '{tag${index},all}', ROW('Street ${index}', 'City'),
+      '${JSON.stringify({ city: `City ${index}`, mobile: mobiles[index] })}', '{${aliases[index]}}', ROW('${streets[index]}', 'Town'))`
   })
   const orders = Array.from(
     { length: 8 },
@@ -226,10 +292,10 @@ export function rows({ emails, phones, cards, salaries, born }: Secrets): string
       `(${index + 1}, '${name}', '${born[index]}', ${salaries[index] ?? 'NULL'}, ${index === 0 ? 'NULL' : 1}, '${index < 3 ? 'sales' : 'support'}')`,
   )
   return `
-    INSERT INTO customers (id, name, email, phone, country, tier, credit, profile, tags, home) VALUES ${customers.join(', ')};
+    INSERT INTO customers (id, name, email, phone, country, tier, credit, profile, tags, home, contact, aliases, billing) VALUES ${customers.join(', ')};
     INSERT INTO orders VALUES ${orders.join(', ')};
     INSERT INTO order_lines VALUES ${lines.join(', ')};
-    INSERT INTO payments VALUES ${payments.join(', ')};
+    INSERT INTO payments (id, customer_id, card_number, amount, paid_on) VALUES ${payments.join(', ')};
     INSERT INTO hr.employees (id, name, born, salary, manager, department) VALUES ${employees.join(', ')};
     INSERT INTO newsletters SELECT id, email, 'news' FROM customers WHERE email IS NOT NULL ORDER BY id;
     INSERT INTO products SELECT n, 'product ' || n, n * 3.5, to_tsvector('simple', 'product ' || n) FROM generate_series(1, 20) n;

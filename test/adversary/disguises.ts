@@ -11,8 +11,9 @@ export interface Disguise {
   readonly form: string
 }
 
-/** This many characters of a value are taken for a leak: no more stand in what masks leave. */
-const window = 6
+/** So many characters of a value are taken for a leak: fewer may stand there by chance, more so where they are digits. */
+const characters = 6
+const digitsOfNumbers = 8
 
 /** Looks for the values of these secrets. @returns what was found, or `undefined` */
 export function finder(secrets: Secrets): (received: readonly Received[]) => string | undefined {
@@ -20,6 +21,9 @@ export function finder(secrets: Secrets): (received: readonly Received[]) => str
     ...secrets.emails.flatMap((email) => (email === undefined ? [] : [email])),
     ...secrets.phones,
     ...secrets.cards,
+    ...secrets.mobiles,
+    ...secrets.aliases,
+    ...secrets.streets,
   ]
   const numbers = secrets.salaries.flatMap((salary) => (salary === undefined ? [] : [salary]))
   const forms = [
@@ -76,7 +80,7 @@ function cellsOf(body: Uint8Array): readonly string[] {
 function disguisesOfText(value: string): readonly Disguise[] {
   // What follows the part that tells values apart is the same in many.
   const local = value.includes('@') ? value.slice(0, value.indexOf('.example')) : value.slice(0, -4)
-  const plain = windows(local).flatMap((part) => {
+  const plain = windows(local, value.includes('@') ? characters : digitsOfNumbers).flatMap((part) => {
     const lower = part.toLowerCase()
     return [
       { name: 'the value', form: lower },
@@ -115,7 +119,7 @@ function disguisesOfText(value: string): readonly Disguise[] {
         .toLowerCase(),
     })),
   ])
-  return [...plain, ...whole].filter(({ form }) => form.trim().length >= window - 1)
+  return [...plain, ...whole].filter(({ form }) => form.trim().length >= characters - 1)
 }
 
 function digests(value: string): readonly Disguise[] {
@@ -196,9 +200,9 @@ function disguisesOfDate(value: string): readonly Disguise[] {
   ]
 }
 
-function windows(value: string): readonly string[] {
-  if (value.length <= window) return [value]
-  return Array.from({ length: value.length - window + 1 }, (_, at) => value.slice(at, at + window))
+function windows(value: string, size: number): readonly string[] {
+  if (value.length <= size) return [value]
+  return Array.from({ length: value.length - size + 1 }, (_, at) => value.slice(at, at + size))
 }
 
 function reversed(value: string): string {

@@ -2,7 +2,7 @@
 import type { Script, Step } from './attack.ts'
 
 /** What stands in place of a masked cell. */
-export type Hidden = '[masked]' | 'hash' | 'partial' | null
+export type Hidden = '[masked]' | 'hash' | 'partial' | null | { readonly shown: string }
 
 export interface Legitimate extends Script {
   /** Columns that are masked, by their place in every result. */

@@ -138,6 +138,46 @@ export class Expressions {
     this.#use('window', computed([body.startOffset, body.endOffset].map((each) => this.flow(each, level))))
   }
 
+  /** Whether working out a condition can neither fail nor be noticed, whatever the rows are. */
+  isSteady(value: unknown, level: Level): boolean {
+    if (value === undefined) return true
+    const [kind, body] = this.#known(value)
+    switch (kind) {
+      case 'A_Const':
+      case 'ParamRef':
+        return true
+      case 'ColumnRef':
+        return this.#isSteadyColumn(fieldsOf(body), level)
+      case 'BoolExpr':
+        return nodes(body.args).every((each) => this.isSteady(each, level))
+      case 'NullTest':
+        return this.isSteady(body.arg, level)
+      case 'List':
+        return nodes(body.items).every((each) => this.isSteady(each, level))
+      case 'A_Expr': {
+        const isComparison = body.kind === 'AEXPR_OP' || body.kind === 'AEXPR_IN'
+        const sides = [body.lexpr, body.rexpr]
+        return (
+          isComparison &&
+          isTotalComparison(names(body.name), this.#catalog) &&
+          sides.every((each) => this.isSteady(each, level))
+        )
+      }
+      default:
+        return false
+    }
+  }
+
+  #isSteadyColumn(fields: readonly string[], level: Level): boolean {
+    try {
+      const flow = resolve(fields, level)
+      return flow.isQuiet && isScalar(flow, this.#catalog)
+    } catch (error) {
+      if (error instanceof Untraceable) return false
+      throw error
+    }
+  }
+
   #flows(list: unknown, level: Level | undefined): readonly Flow[] {
     return nodes(list).map((each) => this.flow(each, level))
   }
@@ -328,6 +368,10 @@ export class Expressions {
       order.every((each) => isScalar(each, this.#catalog)) &&
       (rule.of === 'any' || args.every((each) => isScalar(each, this.#catalog)))
     if (!isTotal) return this.#failing(result, what)
+    // An index on it is read in its order, to the first row that the other conditions let through.
+    const isEnd = !body.over && !body.agg_filter && ['min', 'max'].includes(name.at(-1) ?? '')
+    if (isEnd && !(isOwn(body.args, level) ? level?.isSteady : isSteadyThroughout(level)))
+      return this.#failing(result, `${what} beside such conditions`)
     const grown = this.#grown(result, what)
     if (!rule.failsBy) return grown
     const unfit = [...sources].filter((source) => mayBeUnfitForJsonb(source, this.#catalog))
@@ -362,6 +406,8 @@ export class Expressions {
         const tested = [this.flow(body.testexpr, level), ...flows]
         const operator = body.operName ? names(body.operName) : ['=']
         const result = { ...one(computed(tested)), isQuiet: false, isFixed: false }
+        // The first row that decides it is the last that is worked out: a failure or a side effect tells which.
+        this.#use('condition', result)
         const isTotal = isTotalComparison(operator, this.#catalog)
         if (isTotal && tested.every((each) => isScalar(each, this.#catalog))) return result
         return this.#failing(result, 'IN, ANY or ALL')
@@ -441,6 +487,20 @@ export class Expressions {
 /** Names of a column reference, the star as `*`. */
 export function fieldsOf(column: Node): readonly string[] {
   return nodes(column.fields).map((field) => ('A_Star' in field ? '*' : (names([field])[0] ?? '')))
+}
+
+/** Whether an aggregate of this belongs to the query that it stands in: one of outer columns belongs to an outer query. */
+function isOwn(args: unknown, level: Level | undefined): boolean {
+  if (!level || mentions(args, 'SubLink')) return false
+  return nodes(args).some((each) => {
+    const fields = fieldsOf(child(each, 'ColumnRef'))
+    if (fields.length > 1) return level.items.some(({ alias }) => alias === fields.at(-2))
+    return level.star.some(({ name }) => name !== undefined && name === fields[0])
+  })
+}
+
+function isSteadyThroughout(level: Level | undefined): boolean {
+  return !level || (level.isSteady === true && isSteadyThroughout(level.outer))
 }
 
 /** Whether it shows one column, or several of the same value, and nothing else. */

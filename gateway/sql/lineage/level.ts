@@ -33,6 +33,8 @@ export interface Namespace {
 export interface Level extends Namespace {
   readonly outer: Level | undefined
   readonly ctes: Ctes | undefined
+  /** Nothing in FROM and WHERE can fail or be noticed: how many rows were looked at does not show. */
+  readonly isSteady?: boolean
 }
 
 export const emptyNamespace: Namespace = { items: [], star: [] }

@@ -159,8 +159,9 @@ class Walk implements Surroundings {
 
   #plainSelect(body: Node, outer: Level | undefined, ctes: Ctes | undefined): readonly Column[] {
     const from = this.#from(nodes(body.fromClause), outer, ctes)
-    const level: Level = { ...from, outer, ctes }
-    this.#at('WHERE', () => this.#expressions.condition(body.whereClause, level))
+    const around: Level = { ...from, outer, ctes }
+    this.#at('WHERE', () => this.#expressions.condition(body.whereClause, around))
+    const level: Level = { ...around, isSteady: this.#isSteady(body, around) }
     const outputs = this.#targets(nodes(body.targetList), level)
     this.#at('HAVING', () => this.#expressions.condition(body.havingClause, level))
     for (const each of nodes(body.windowClause))
@@ -172,6 +173,31 @@ class Walk implements Surroundings {
     else this.#decide('distinct', 'DISTINCT ON', distinct, outputs, level)
     this.#tail(body, outputs, level)
     return outputs
+  }
+
+  #isSteady(body: Node, level: Level): boolean {
+    const groups = nodes(body.groupClause)
+    // Then all rows are looked at.
+    if (groups.length > 0 && !groups.some((each) => 'GroupingSet' in each)) return true
+    return (
+      nodes(body.fromClause).every((each) => this.#isSteadyItem(each, level)) &&
+      this.#expressions.isSteady(body.whereClause, level)
+    )
+  }
+
+  #isSteadyItem(item: Node, level: Level): boolean {
+    const [kind, body] = kinded(item) ?? ['', item]
+    if (kind === 'JoinExpr') {
+      // Behind an alias its parts have no names.
+      if (body.alias) return false
+      const sides = [body.larg, body.rarg].filter(isNode)
+      return (
+        sides.every((each) => this.#isSteadyItem(each, level)) &&
+        this.#expressions.isSteady(body.quals, level)
+      )
+    }
+    const resolution = kind === 'RangeVar' ? this.#context.resolutions.get(body) : undefined
+    return resolution?.kind === 'relation' && /table$/.test(resolution.relation.kind)
   }
 
   /** ORDER BY, LIMIT and what else every kind of query may end with. */

@@ -1,8 +1,16 @@
 import type { Attack } from '../attack.ts'
 import { elsewhere } from './elsewhere.ts'
+import { kinds } from './kinds.ts'
 import { oracles } from './oracles.ts'
 import { outputs } from './outputs.ts'
 import { protocol } from './protocol.ts'
 import { writes } from './writes.ts'
 
-export const attacks: readonly Attack[] = [...outputs, ...oracles, ...writes, ...protocol, ...elsewhere]
+export const attacks: readonly Attack[] = [
+  ...outputs,
+  ...oracles,
+  ...writes,
+  ...protocol,
+  ...elsewhere,
+  ...kinds,
+]

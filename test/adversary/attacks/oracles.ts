@@ -10,7 +10,6 @@ export const oracles: readonly Attack[] = [
   tells('a range is halved', "SELECT id FROM customers WHERE email < 'p'"),
   tells('a range of numbers is halved', 'SELECT id FROM hr.employees WHERE salary BETWEEN 90000 AND 100000'),
   tells('a pattern', "SELECT id FROM customers WHERE email ~ '^q'"),
-  tells('a similarity', "SELECT id FROM customers WHERE email % 'quokka.7391'"),
   tells('a digest is compared', "SELECT id FROM customers WHERE md5(email) < '8'"),
   tells('a row is compared', "SELECT id FROM customers WHERE (email, id) > ('p', 0)"),
   tells(
@@ -106,7 +105,6 @@ export const oracles: readonly Attack[] = [
   tells('a length', 'SELECT length(email), octet_length(phone), pg_column_size(email) FROM customers'),
   tells('a position', "SELECT position('@' IN email), strpos(email, '.') FROM customers"),
   tells('a distance', "SELECT levenshtein(email, 'quokka') FROM customers"),
-  tells('a similarity that is shown', "SELECT similarity(email, 'quokka') FROM customers"),
   tells('a sound', 'SELECT soundex(email), metaphone(email, 4) FROM customers'),
   tells(
     'a comparison that is shown',
@@ -262,6 +260,50 @@ export const oracles: readonly Attack[] = [
     'an error in an ordering',
     "SELECT id FROM customers WHERE id = 1 ORDER BY 1 / (CASE WHEN email < 'p' THEN 0 ELSE 1 END)",
   ),
+  tells(
+    'a row that decides ANY is the last that is looked at',
+    "SELECT email < ANY (SELECT 'p' FROM generate_series(1, 3) g WHERE customers.id = 1 AND 1 / (2 - g) > -5) FROM customers WHERE id = 1",
+  ),
+  tells(
+    'a row that decides ANY is the last that is worked out',
+    'SELECT email < ANY (SELECT chr(112 - 200 * (g / 2)) FROM generate_series(1, 3) g WHERE customers.id = 1) FROM customers WHERE id = 1',
+  ),
+  tells(
+    'a row that decides ALL is the last that is worked out',
+    'SELECT email > ALL (SELECT chr(112 - 200 * (g / 2)) FROM generate_series(1, 3) g WHERE customers.id = 1) FROM customers WHERE id = 1',
+  ),
+  {
+    ...tells(
+      'a row that decides ANY is the last that draws a number',
+      "SELECT left(email, 1) = ANY (SELECT chr(95 + nextval('tickets')::int) FROM generate_series(1, 26) WHERE customers.id = 1) FROM customers WHERE id = 1",
+      'SELECT last_value FROM tickets',
+    ),
+    undo: "SELECT setval('tickets', 1, false)",
+  },
+  tells(
+    'the smallest is found in an index, and what comes after it does not fail',
+    'SET enable_seqscan = off',
+    'SELECT min(email) FROM customers WHERE 1 / (credit - 300) > -1000 AND credit >= 300',
+  ),
+  {
+    ...tells(
+      'the smallest is found in an index, and each row before it draws a number',
+      'SET enable_seqscan = off',
+      "SELECT min(email) FROM customers WHERE nextval('tickets') > 0 AND credit >= 300 AND email IS NOT NULL",
+      'SELECT last_value FROM tickets',
+    ),
+    undo: "SELECT setval('tickets', 1, false)",
+  },
+  tells(
+    'the largest is found in an index, through a subquery',
+    'SET enable_seqscan = off',
+    'SELECT max(e) FROM (SELECT email AS e FROM customers WHERE 1 / (credit - 300) > -1000 AND credit >= 300) s',
+  ),
+  tells(
+    'the largest of an outer query is found in an index',
+    'SET enable_seqscan = off',
+    'SELECT (SELECT max(c.email)) FROM customers c WHERE 1 / (credit - 300) > -1000 AND credit >= 300',
+  ),
   // Time
   tells(
     'a sleep that times out',
@@ -316,7 +358,7 @@ export const oracles: readonly Attack[] = [
       "SELECT count(setval('tickets', ascii(email))) FROM customers WHERE id = 1",
       'SELECT last_value FROM tickets',
     ),
-    undo: "SELECT setval('tickets', 1)",
+    undo: "SELECT setval('tickets', 1, false)",
   },
   {
     ...tells(
@@ -324,7 +366,7 @@ export const oracles: readonly Attack[] = [
       "SELECT count(nextval('tickets')) FROM customers, generate_series(1, length(email))",
       "SELECT currval('tickets')",
     ),
-    undo: "SELECT setval('tickets', 1)",
+    undo: "SELECT setval('tickets', 1, false)",
   },
   {
     ...tells(
@@ -332,7 +374,7 @@ export const oracles: readonly Attack[] = [
       "SELECT count(*) FROM customers WHERE email < 'p' AND nextval('tickets') > 0",
       "SELECT nextval('tickets')",
     ),
-    undo: "SELECT setval('tickets', 1)",
+    undo: "SELECT setval('tickets', 1, false)",
   },
   tells(
     'a setting that is set',

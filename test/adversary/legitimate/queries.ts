@@ -31,7 +31,14 @@ export const queries: readonly Legitimate[] = [
   ),
   legitimate(
     'every column of a table with masked ones',
-    { 2: masked, 3: 'hash', 11: masked },
+    {
+      2: masked,
+      3: 'hash',
+      11: masked,
+      12: { shown: '{"city": "City 0", "mobile": "[masked]"}' },
+      13: { shown: '{[masked]}' },
+      14: { shown: '([masked],[masked])' },
+    },
     'SELECT * FROM customers WHERE id = 1',
   ),
   legitimate(
