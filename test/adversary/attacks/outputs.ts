@@ -1,5 +1,5 @@
 /** A masked value comes out as something else: an expression, a row, a document, an aggregate. @module */
-import { type Attack, reveals, tells } from '../attack.ts'
+import { type Attack, reveals } from '../attack.ts'
 
 export const outputs: readonly Attack[] = [
   reveals('a table is read', 'SELECT * FROM customers'),
