@@ -45,8 +45,8 @@ function binary(bytes: Uint8Array, element: Replace): Uint8Array | undefined {
   return shown
 }
 
-/** One token of an array's text: a brace, a comma, or an element, quoted or not. */
-const token = /([{},])|"([^"\\]*(?:\\.[^"\\]*)*)"|([^{},"\\\s][^{},"\\]*)/sy
+/** One token of an array's text: a brace, a comma, or an element, quoted or not. Blanks are those of ASCII. */
+const token = /([{},])|"([^"\\]*(?:\\.[^"\\]*)*)"|([^{},"\\ \t\n\r\v\f][^{},"\\]*)/sy
 
 function text(value: string, element: Replace): string | undefined {
   const bounds = /^(?:\[-?\d+:-?\d+\])+=/.exec(value)?.[0] ?? ''
@@ -63,17 +63,18 @@ function text(value: string, element: Replace): string | undefined {
     if (mark !== undefined) {
       depth += mark === '{' ? 1 : mark === '}' ? -1 : 0
       shown += mark
-    } else if (plain === 'NULL') shown += plain
+    } else if (depth === 0) return undefined
+    else if (plain === 'NULL') shown += plain
     else {
       const masked = element(bytesOf((quoted ?? plain ?? '').replace(/\\(.)/gs, '$1')))
       shown += masked === undefined ? 'NULL' : quotedElement(textOf(masked))
     }
     if (depth === 0 && at < value.length) return undefined
   }
-  return depth === 0 && value !== '' ? shown : undefined
+  return depth === 0 && at > bounds.length ? shown : undefined
 }
 
 function quotedElement(value: string): string {
-  const isPlain = value !== '' && !/[{},"\\\s]/.test(value) && !/^null$/i.test(value)
+  const isPlain = value !== '' && !/[{},"\\ \t\n\r\v\f]/.test(value) && !/^null$/i.test(value)
   return isPlain ? value : `"${value.replace(/["\\]/g, '\\$&')}"`
 }

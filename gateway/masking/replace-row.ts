@@ -53,6 +53,6 @@ function text(value: string, fields: readonly Replace[]): string | undefined {
 }
 
 function quotedField(value: string): string {
-  const isPlain = value !== '' && !/[(),"\\\s]/.test(value)
+  const isPlain = value !== '' && !/[(),"\\ \t\n\r\v\f]/.test(value)
   return isPlain ? value : `"${value.replace(/["\\]/g, '$&$&')}"`
 }

@@ -88,31 +88,6 @@ test('pg decodes what is masked', async () => {
   expect(rows).toEqual([{ ...shown, born, seen: new Date('2024-05-19T00:00:00Z') }])
 })
 
-test('pg decodes what is masked in binary', async () => {
-  const client = new pg.Client({ ...login, host: door.host, port: door.port })
-  await client.connect()
-
-  const query = {
-    text: 'SELECT mail, points, visits, score, is_vip, seen, avatar, age FROM people',
-    binary: true,
-  }
-  const { rows } = await client.query<Record<string, unknown>>(query)
-  await client.end()
-
-  expect(rows).toEqual([
-    {
-      mail: shown.mail,
-      points: 1200,
-      visits: '0',
-      score: 2.5,
-      is_vip: false,
-      seen: new Date('2024-05-19T00:00:00Z'),
-      avatar: shown.avatar,
-      age: null,
-    },
-  ])
-})
-
 test('postgres decodes what is masked', async () => {
   // It asks for the types of arrays in a catalog query of its own.
   const sql = postgres({ ...login, host: door.host, port: door.port, max: 1 })

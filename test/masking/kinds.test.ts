@@ -4,13 +4,13 @@
  */
 import { createHmac } from 'node:crypto'
 import pg from 'pg'
-import { serialize } from 'pg-protocol'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Concealment, Mask } from '../../gateway/decision.ts'
 import { mask } from '../../plugins/mask.ts'
 import { startDoor, type TestDoor } from '../postgres/start-door.ts'
+import { queryCells } from '../support/query-cells.ts'
 import { type PostgresServer, startPostgres } from '../support/start-postgres.ts'
-import { describeError, WireClient } from '../support/wire-client.ts'
+import { WireClient } from '../support/wire-client.ts'
 
 const key = 'key'
 
@@ -360,17 +360,17 @@ describe.each([15, 18] as const)('values of a PostgreSQL %i', (version) => {
     const direct = await WireClient.connect({ ...server, parameters: { TimeZone: 'UTC' } })
     const select = `SELECT ${cases.map((_, index) => `c${index}`).join(', ')} FROM shown ORDER BY id`
 
-    const [text, nulls] = await rows(agent, select, false)
-    const [binary] = await rows(agent, select, true)
-    const [again] = await rows(agent, select, true)
+    const [text, nulls] = await queryCells(agent, select)
+    const [binary] = await queryCells(agent, select, { binary: true })
+    const [again] = await queryCells(agent, select, { binary: true })
     const written = cases.map(({ type }, index) => literal(text?.[index], type))
     const expected = cases.map(({ type, shown }, index) =>
       typeof shown === 'function'
         ? written[index]
         : literal(shown === undefined ? undefined : Buffer.from(shown), type),
     )
-    const [asText] = await rows(direct, `SELECT ${expected.join(', ')}`, false)
-    const [asBinary] = await rows(direct, `SELECT ${expected.join(', ')}`, true)
+    const [asText] = await queryCells(direct, `SELECT ${expected.join(', ')}`)
+    const [asBinary] = await queryCells(direct, `SELECT ${expected.join(', ')}`, { binary: true })
     agent.end()
     direct.end()
 
@@ -391,7 +391,7 @@ describe.each([15, 18] as const)('values of a PostgreSQL %i', (version) => {
       masks = [{ kind: 'column', field: `public.misfit.c${index}`, ...how }]
 
       await expect(
-        rows(agent, 'SELECT id FROM shown', false),
+        queryCells(agent, 'SELECT id FROM shown'),
         `${type} ${JSON.stringify(how)}`,
       ).rejects.toThrow(`Cannot apply mask "public.misfit.c${index}": ${why}`)
     }
@@ -405,7 +405,7 @@ describe.each([15, 18] as const)('values of a PostgreSQL %i', (version) => {
     const agent = await door.connect()
     const shown = async (...using: readonly Mask[]) => {
       masks = using
-      const [row] = await rows(agent, `SELECT c${index} FROM shown WHERE id = 1`, false)
+      const [row] = await queryCells(agent, `SELECT c${index} FROM shown WHERE id = 1`)
       return row?.[0]?.toString()
     }
 
@@ -421,7 +421,7 @@ describe.each([15, 18] as const)('values of a PostgreSQL %i', (version) => {
     const agent = await door.connect()
     const select = `SELECT c${index} -> 'id', c${index} ->> 'id', c${index} #>> '{contact,phone}' FROM shown WHERE id = 1`
 
-    const [row] = await rows(agent, select, false)
+    const [row] = await queryCells(agent, select)
     agent.end()
 
     expect(row?.map((cell) => cell?.toString())).toEqual([undefined, '[masked]', '[masked]'])
@@ -434,8 +434,8 @@ describe.each([15, 18] as const)('values of a PostgreSQL %i', (version) => {
     ]
     const agent = await door.connect()
 
-    const [person] = await rows(agent, 'SELECT * FROM people', false)
-    const [note] = await rows(agent, 'SELECT * FROM notes', true)
+    const [person] = await queryCells(agent, 'SELECT * FROM people')
+    const [note] = await queryCells(agent, 'SELECT * FROM notes', { binary: true })
     agent.end()
 
     const tail = '***********.com'
@@ -451,12 +451,12 @@ describe.each([15, 18] as const)('values of a PostgreSQL %i', (version) => {
       'SET extra_float_digits = -5',
       "SELECT set_config('extra_float_digits', '-5', false)",
     ]) {
-      await expect(rows(agent, text, false)).rejects.toThrow(
+      await expect(queryCells(agent, text)).rejects.toThrow(
         /setting "extra_float_digits" may change what is masked/,
       )
     }
     for (const text of ['SET extra_float_digits = 1', 'RESET extra_float_digits']) {
-      expect(await rows(agent, text, false)).toEqual([])
+      expect(await queryCells(agent, text)).toEqual([])
     }
     agent.end()
     await expect(door.connect({ parameters: { options: '-c extra_float_digits=-5' } })).rejects.toThrow(
@@ -469,50 +469,14 @@ describe.each([15, 18] as const)('values of a PostgreSQL %i', (version) => {
     const index = cases.findIndex(({ type, how }) => type === 'date' && how.with === 'truncate')
     const agent = await door.connect({ parameters: { DateStyle: 'German' } })
 
-    const [text] = await rows(agent, `SELECT c${index} FROM shown WHERE id = 1`, false)
-    const [binary] = await rows(agent, `SELECT c${index} FROM shown WHERE id = 1`, true)
+    const [text] = await queryCells(agent, `SELECT c${index} FROM shown WHERE id = 1`)
+    const [binary] = await queryCells(agent, `SELECT c${index} FROM shown WHERE id = 1`, { binary: true })
     agent.end()
 
     expect(text).toEqual([undefined])
     expect(binary?.[0]).toHaveLength(4)
   })
 })
-
-/** The cells of each row; what goes wrong is thrown. */
-async function rows(
-  client: WireClient,
-  text: string,
-  binary: boolean,
-): Promise<readonly (readonly (Buffer | undefined)[])[]> {
-  client.send(
-    concat([
-      serialize.parse({ text }),
-      serialize.bind({ binary }),
-      serialize.describe({ type: 'P' }),
-      serialize.execute(),
-      serialize.sync(),
-    ]),
-  )
-  const answer = await client.receiveUntilReady()
-  const failure = answer.find(({ type }) => type === 'E')
-  if (failure) throw new Error(describeError(failure.body))
-  return answer.flatMap(({ type, body }) => (type === 'D' ? [cells(Buffer.from(body))] : []))
-}
-
-function cells(body: Buffer): readonly (Buffer | undefined)[] {
-  const found: (Buffer | undefined)[] = []
-  for (let at = 2; at < body.length; ) {
-    const length = body.readInt32BE(at)
-    at += 4
-    found.push(length < 0 ? undefined : body.subarray(at, at + length))
-    at += Math.max(length, 0)
-  }
-  return found
-}
-
-function concat(frames: readonly Uint8Array[]): Uint8Array {
-  return Buffer.concat(frames)
-}
 
 function literal(value: Buffer | undefined, type: string): string {
   return `${value === undefined ? 'NULL' : pg.escapeLiteral(value.toString())}::${type.replace('char(20)', 'bpchar')}`
