@@ -259,6 +259,8 @@ export class PostgresSession {
         }
         // A late signal must not hit what comes after the statement that it is for.
         if (this.#cancelling) await this.#cancelling.catch(() => undefined)
+        // An agent that does not read its answers must not fill the memory with questions, whichever they are.
+        if (this.#queue.length >= pipelineLimit && !this.#isForCopy(frame[0])) await this.#makeRoom()
         const waiting = this.#handle(frame)
         if (waiting) await waiting
         continue
@@ -270,6 +272,11 @@ export class PostgresSession {
       if (!chunk) return
       this.#frames.push(chunk)
     }
+  }
+
+  /** What COPY FROM STDIN needs to come to its end, or ignores: the answers before it wait for that. */
+  #isForCopy(type: number | undefined): boolean {
+    return duringCopy.has(type) || (type === frontend.Sync && this.#copyIn !== undefined)
   }
 
   /** Deals with one message; returns a promise only when the next one has to wait. */

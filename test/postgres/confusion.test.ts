@@ -65,6 +65,21 @@ test('prepared statements and portals of a session have a limit together, and ma
   expect([unnamed, closed, again]).toEqual([[], [], []])
 })
 
+test('whatever an agent asks without reading answers, others are answered', async () => {
+  const flooding = await connect()
+  const other = await connect()
+  const flood = new Uint8Array(1_000_000 * sync().length)
+  for (let at = 0; at < flood.length; at += sync().length) flood.set(sync(), at)
+
+  const sent = flooding.sendSlowly(flood)
+  for (let times = 0; times < 5; times++) {
+    other.send(query('SELECT 1'))
+    await other.receiveUntilReady()
+  }
+  flooding.destroy()
+  await sent
+})
+
 test('messages of many megabytes in one pipeline are answered in their order', async () => {
   const client = await connect()
   const value = 'x'.repeat(3_000_000)
