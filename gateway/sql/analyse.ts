@@ -7,6 +7,7 @@ import type { Catalog, Relation } from './catalog.ts'
 import { type Collected, collect, type NamedQuery } from './collect.ts'
 import { comparedIntegers, differInCompared, type Numbered, numbered } from './compared-integers.ts'
 import { type CopyQuery, copyQuery } from './copy-query.ts'
+import { type Defined, definedAfter, definedThrough, nothingDefined } from './defined.ts'
 import { factsOf, unparsedFacts } from './facts-of.ts'
 import { changesNothing, isHarmless } from './harmless.ts'
 import { baseColumns } from './lineage/base-columns.ts'
@@ -195,9 +196,9 @@ function partsOf(
     prepared: (name) => prepared.get(name) ?? scope.prepared(name),
     cursor: (name) => cursors.get(name) ?? scope.cursor(name),
   }
-  let isUncertain = false
+  let defined: Defined | undefined = nothingDefined
   for (const tree of trees) {
-    const collected = collect(tree, inner, isUncertain)
+    const collected = collect(tree, inner, defined === undefined)
     const prepares = collected.prepares.map((query) => namedStatement(query, text, inner, context))
     const opens = collected.opens.map((query) => namedStatement(query, text, inner, context))
     const effects = effectsOf(tree, collected, scope.catalog, context)
@@ -205,7 +206,9 @@ function partsOf(
 
     for (const { name, statement } of prepares) prepared.set(name, statement)
     for (const { name, statement } of opens) cursors.set(name, statement)
-    isUncertain ||= effects.changesCatalog || changesOwn(effects, scope.catalog)
+    if (effects.changesCatalog) defined &&= definedAfter(tree, defined, inner)
+    defined &&= definedThrough(effects.nameChanges, defined)
+    if (changesOwn(effects, scope.catalog)) defined = undefined
     const named = effects.nameChanges.reduce(changed, names)
     const isSame = named.now === names.now
     names = named
@@ -213,6 +216,7 @@ function partsOf(
       ...inner,
       searchPath: isSame ? inner.searchPath : searchPathOf(names.now, scope.catalog, first),
       mayHaveTemporary: inner.mayHaveTemporary || effects.makesTemporary,
+      defined: defined ?? nothingDefined,
     }
   }
   return parts

@@ -8,6 +8,7 @@ import type { LockFact, RelationFact } from '../facts.ts'
 import type { RowChange } from './carried.ts'
 import type { Catalog, CatalogFunction, Relation, Type } from './catalog.ts'
 import { commandsOf, isStatement } from './commands.ts'
+import { type DefinedTable, keyOf, mayCarryOn, nothingDefined } from './defined.ts'
 import { child, constantText, isNode, kinded, type Node, names, nodes, text } from './node.ts'
 import type { Scope } from './scope.ts'
 import type { Statement } from './statement.ts'
@@ -227,12 +228,9 @@ class Collector implements Collected {
     })
     this.#settleColumns()
     this.#settleFunctions()
-    if (
-      this.#isUncertain &&
-      (this.relations.size > 0 || this.otherRelations.size > 0 || this.functions.size > 0)
-    ) {
-      this.problems.add('an earlier statement may have changed what its names mean')
-    }
+    const hasNames = this.relations.size > 0 || this.otherRelations.size > 0 || this.functions.size > 0
+    const { defined = nothingDefined } = this.#scope
+    if ((this.#isUncertain && hasNames) || mayCarryOn(defined, this.commands)) this.problems.add(uncertain)
     return this
   }
 
@@ -706,6 +704,12 @@ class Collector implements Collected {
       const last = relation.at(-1)
       if (last === undefined) continue
       const schema = relation.at(-2)
+      const defined = this.#definedTable(schema, last)
+      if (defined) {
+        if (defined === 'unclear') this.problems.add(uncertain)
+        else this.#other(defined.schema, defined.name, ['write'])
+        continue
+      }
       const found = this.#lookUp(schema, last)
       if (found.length === 0 && isOptional) this.#other(schema ?? this.#creationSchema(), last, ['write'])
       else this.#use(found, schema, last, ['write'])
@@ -765,6 +769,8 @@ class Collector implements Collected {
       this.problems.add(`relation "${name}" is in another database`)
     }
     this.#alias(range)
+    const defined = this.#definedTable(schema, name)
+    if (defined) return this.#targetDefined(range, defined, access)
     const found = this.#lookUp(schema, name)
     const [relation] = found
     this.resolutions.set(
@@ -774,8 +780,59 @@ class Collector implements Collected {
     this.#use(found, schema, name, access)
     const alias = child(range, 'alias')
     this.#addAlias(typeof alias.aliasname === 'string' ? alias.aliasname : name, found)
-    for (const relation of found) this.#rename(relation, names(alias.colnames))
+    for (const relation of found) {
+      this.#rename(relation, names(alias.colnames))
+      const added = this.#scope.defined?.added.get(keyOf(relation.schema, relation.name))
+      if (added) this.#addDefined(relation, added, access)
+    }
     return found
+  }
+
+  /** A table that an earlier statement of the text has made. Those that come before it hide it, as they do others. */
+  #definedTable(schema: string | undefined, name: string): DefinedTable | 'unclear' | undefined {
+    const { defined = nothingDefined, mayHaveTemporary, searchPath } = this.#scope
+    if (defined.tables.size === 0 && defined.gone.size === 0) return undefined
+    if (defined.gone.has(name)) return 'unclear'
+    if (schema !== undefined) return defined.tables.get(keyOf(schema, name))
+    const catalog = this.#catalog
+    const alike = [...defined.tables.values()].filter((table) => name.startsWith(table.name.slice(0, 20)))
+    if (alike.length === 0) return undefined
+    const mayBeHidden = mayHaveTemporary && !catalog.temporary && this.#temporary(name).length > 0
+    if (!searchPath || mayBeHidden) return 'unclear'
+    for (const candidate of [...unlisted(searchPath), ...searchPath]) {
+      const table = defined.tables.get(keyOf(candidate, name))
+      if (table) return table
+      // Sequences are made besides, with names that begin like the table's.
+      if (catalog.relation(candidate, name)) return undefined
+      if (alike.some((table) => table.schema === candidate)) return 'unclear'
+    }
+    return undefined
+  }
+
+  /** What it is made of, and does when it is used, the statement that made it has told. */
+  #targetDefined(
+    range: Node,
+    defined: DefinedTable | 'unclear',
+    access: readonly Access[],
+  ): readonly Relation[] {
+    this.resolutions.set(range, { kind: 'other' })
+    if (defined === 'unclear') {
+      this.problems.add(uncertain)
+      this.#other(text(range.schemaname), text(range.relname), access)
+      return []
+    }
+    this.#other(defined.schema, defined.name, access)
+    this.#addDefined(defined, defined.columns, access)
+    return []
+  }
+
+  #addDefined(
+    table: { readonly schema: string; readonly name: string },
+    columns: ReadonlySet<string>,
+    access: readonly Access[],
+  ): void {
+    for (const column of columns) this.#madeColumns.add(column)
+    this.#columnsOf([table], '*', ...access.flatMap((one) => definedUses[one]))
   }
 
   /** Everything that a name may mean: one relation, or several when that depends on the session. */
@@ -792,9 +849,7 @@ class Collector implements Collected {
       const isSeen = (relation: Relation): boolean => temporary !== undefined || isPermanent(relation)
       return [...others, ...this.#catalog.relations(name).filter(isSeen)]
     }
-    // Of those that the path does not list, pg_temp comes first, then pg_catalog (recomputeNamespacePath).
-    const unlisted = ['pg_temp', 'pg_catalog'].filter((candidate) => !path.includes(candidate))
-    for (const candidate of [...unlisted, ...path]) {
+    for (const candidate of [...unlisted(path), ...path]) {
       if (isTemporary(candidate) && !temporary) continue
       const relation = this.#catalog.relation(candidate, name)
       if (relation) return [...others, relation]
@@ -903,7 +958,11 @@ class Collector implements Collected {
     if (alias.colnames) this.#columnsOf(inside.from, '*', 'output', 'filtered')
   }
 
-  #columnsOf(relations: Iterable<Relation>, name: string, ...uses: readonly Use[]): void {
+  #columnsOf(
+    relations: Iterable<Pick<Relation, 'schema' | 'name'>>,
+    name: string,
+    ...uses: readonly Use[]
+  ): void {
     for (const { schema, name: relation } of relations) {
       const column = `${schema}.${relation}.${name}`
       this.columns.add(column)
@@ -1061,9 +1120,23 @@ class Collector implements Collected {
     if (body.pct_type || serials.has(last)) return
     const found = this.#visible(this.#catalog.types(last), name)
     for (const type of found) this.#checks(type)
+    if (this.#isDefinedType(name)) {
+      if (found.length > 0) this.problems.add(uncertain)
+      return
+    }
     if (found.length > 0) return
     this.problems.add(`type "${name.join('.')}" is unknown`)
     this.hasUnknownName = true
+  }
+
+  /** A type that an earlier statement of the text has made, an enumeration or a table's row; it runs nothing. */
+  #isDefinedType(name: readonly string[]): boolean {
+    const { defined = nothingDefined, searchPath } = this.#scope
+    const last = name.at(-1) ?? ''
+    const schema = name.at(-2)
+    const isMade = (key: string): boolean => defined.types.has(key) || defined.tables.has(key)
+    if (schema !== undefined) return isMade(keyOf(schema, last))
+    return searchPath?.some((candidate) => isMade(keyOf(candidate, last))) ?? false
   }
 
   /** Those that a name, qualified or not, may mean here. */
@@ -1087,6 +1160,19 @@ class Collector implements Collected {
 function settingText(value: unknown): string | undefined {
   const { ival } = isNode(value) ? child(value, 'A_Const') : {}
   return isNode(ival) ? String(ival.ival ?? 0) : constantText(value)
+}
+
+const uncertain = 'an earlier statement may have changed what its names mean'
+
+/** What may become of columns that nobody looks at one by one. */
+const definedUses: Readonly<Record<Access, readonly Use[]>> = {
+  read: ['read', 'filtered', 'output'],
+  write: ['written'],
+}
+
+/** Of those that the path does not list, pg_temp comes first, then pg_catalog (`recomputeNamespacePath`). */
+function unlisted(path: readonly string[]): readonly string[] {
+  return ['pg_temp', 'pg_catalog'].filter((candidate) => !path.includes(candidate))
 }
 
 /** Of READ ONLY and DEFERRABLE the grammar makes 1, of READ WRITE and NOT DEFERRABLE 0, which is left out. */

@@ -1,6 +1,7 @@
 /** What the meaning of a statement's names depends on, besides its text. @module */
 
 import type { Catalog } from './catalog.ts'
+import type { Defined } from './defined.ts'
 import type { FirstNames, NameState } from './name-state.ts'
 import type { Statement } from './statement.ts'
 
@@ -26,6 +27,8 @@ export interface Scope {
    * or `client_encoding` is not UTF8. Both are told in ParameterStatus.
    */
   readonly readsAsWritten: boolean
+  /** What earlier statements of the same text have defined. */
+  readonly defined?: Defined
 }
 
 export interface SessionNames {

@@ -171,8 +171,8 @@ describe.each([15, 18] as const)('with PostgreSQL %i', (version) => {
   function verdict(probe: string, name: string): string {
     const asked = door.asked.find((operation) => operation.kind === 'sql' && operation.text.includes(probe))
     if (asked?.kind !== 'sql' || asked.facts.status !== 'known') return 'unresolved'
-    const [relation] = asked.facts.relations
-    const said = `${relation?.schema}.${relation?.name}`
+    const read = asked.facts.relations.filter(({ access }) => access.includes('read'))
+    const said = read.map((relation) => `${relation.schema}.${relation.name}`).join()
     return said === name ? 'right' : `wrong: "${said}" for "${name}"`
   }
 })
@@ -183,6 +183,12 @@ let probes = 0
 function probe(): Uint8Array {
   const id = String(++probes).padStart(12, '0')
   return query(`SELECT '${id}:' || (pg_identify_object(1259, tableoid, 0)).identity FROM t`)
+}
+
+/** Within one text, whose names are all resolved before it runs. */
+function probeAfter(body: string): Uint8Array {
+  const id = String(++probes).padStart(12, '0')
+  return query(`${body}; SELECT '${id}:' || (pg_identify_object(1259, tableoid, 0)).identity FROM t`)
 }
 
 const again = `
@@ -210,17 +216,23 @@ const texts = [
   ...['CREATE TEMP TABLE t AS SELECT 1 AS id', 'CREATE TEMP TABLE t ON COMMIT DROP AS SELECT 1 AS id'],
   ...['ALTER TABLE t RENAME TO x', 'ALTER TABLE x RENAME TO t', 'ALTER TABLE a.t SET SCHEMA b'],
   ...['DISCARD TEMP', 'DISCARD ALL', 'SET search_path = a, public', 'SET search_path = b, pg_temp'],
+  ...[
+    'CREATE TABLE IF NOT EXISTS a.t (id int)',
+    'INSERT INTO a.t VALUES (1)',
+    'CREATE SCHEMA IF NOT EXISTS a',
+  ],
   ...["SELECT public.forget('t')", 'DROP SCHEMA a CASCADE', 'DROP TABLE IF EXISTS pg_temp.t'],
 ]
 const text = fc.oneof(
   fc.constantFrom(...texts),
   fc.array(fc.constantFrom(...texts), { minLength: 2, maxLength: 3 }).map((list) => list.join('; ')),
 )
-/** `Q` a simple query, `E` an extended one, `S` one with its Sync. */
-const step = fc.tuple(fc.constantFrom('Q', 'Q', 'E', 'S'), text).map((parts) => parts.join(' '))
+/** `Q` a simple query, `M` one that asks at its end, `E` an extended one, `S` one with its Sync. */
+const step = fc.tuple(fc.constantFrom('Q', 'Q', 'M', 'E', 'S'), text).map((parts) => parts.join(' '))
 
 function framesOf(step: string): Uint8Array[] {
   const body = step.slice(2)
+  if (step.startsWith('M')) return [sync(), probeAfter(body)]
   if (step.startsWith('Q')) return [sync(), query(body)]
   const one = [parse({ text: body.split('; ')[0] ?? '' }), bind({}), execute({})]
   return step.startsWith('S') ? [...one, sync()] : one
