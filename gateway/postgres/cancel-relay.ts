@@ -15,6 +15,7 @@ import type { Log } from '../log.ts'
 import type { DurableStreamStore } from '../stores/durable-stream-store.ts'
 import { uuid } from '../uuid.ts'
 import { CancelLog, type CancelRequest } from './cancel-log.ts'
+import { clockSkewMilliseconds, StreamSlices } from './stream-slices.ts'
 
 export interface CancelRelayOptions {
   readonly store: DurableStreamStore
@@ -30,13 +31,8 @@ export interface Cancellable {
   cancel(): Promise<void>
 }
 
-const folder = 'cancels'
-
 /** How long one stream takes requests. */
 const sliceMilliseconds = 10 * 60_000
-
-/** How far the replicas' clocks may differ: a stream is followed this much longer on both sides. */
-const clockSkewMilliseconds = 60_000
 
 /** How long to wait for the replica that has the session. Nobody answers for a key that is wrong or out of date. */
 const unclaimedMilliseconds = 2_000
@@ -51,19 +47,21 @@ const addressLimit = 16
 /** Pause after the store did not answer. */
 const retryMilliseconds = 500
 
-/** Old streams that are looked for at a time; there are only ever a few. */
-const sweepLimit = 100
-
 export class CancelRelay {
   readonly #options: CancelRelayOptions
-  readonly #logs = new Map<number, CancelLog>()
+  readonly #slices: StreamSlices
+  /** By the stream that each of them reads. */
+  readonly #logs = new Map<string, CancelLog>()
   readonly #asking = new Map<string, number>()
-  readonly #stopping = new AbortController()
-  readonly #running = new Set<Promise<void>>()
 
   constructor(options: CancelRelayOptions) {
     this.#options = options
-    this.#run(this.#follow())
+    this.#slices = new StreamSlices({
+      ...options,
+      folder: 'cancels',
+      milliseconds: sliceMilliseconds,
+      follow: (stream, over) => this.#follow(stream, over),
+    })
   }
 
   /**
@@ -73,7 +71,7 @@ export class CancelRelay {
    */
   async ask(session: string, address = ''): Promise<void> {
     const { log, now } = this.#options
-    const stream = this.#logs.get(sliceAt(now()))
+    const stream = this.#logs.get(this.#slices.current)
     if (!stream || this.#isFull(address)) {
       log.warn({ address }, 'Cancel request was not passed on: too many are on their way')
       return
@@ -87,7 +85,7 @@ export class CancelRelay {
     } catch (error) {
       log.warn({ err: error, address }, 'Cancel request was not passed on')
       // It may have been written all the same: whoever takes it has this long before the agent goes on.
-      await this.#pause(unclaimedMilliseconds)
+      await this.#slices.pause(unclaimedMilliseconds)
     } finally {
       stream.forget(id)
       const left = (this.#asking.get(address) ?? 1) - 1
@@ -96,9 +94,8 @@ export class CancelRelay {
     }
   }
 
-  async close(): Promise<void> {
-    this.#stopping.abort()
-    await Promise.all(this.#running)
+  close(): Promise<void> {
+    return this.#slices.close()
   }
 
   #isFull(address: string): boolean {
@@ -106,42 +103,24 @@ export class CancelRelay {
     return all >= requestLimit || (this.#asking.get(address) ?? 0) >= addressLimit
   }
 
-  /** Follows one stream after the other, each beside its neighbour where clocks may differ. */
-  async #follow(): Promise<void> {
-    const { now } = this.#options
-    for (let slice = sliceAt(now()); !this.#stopping.signal.aborted; ) {
-      this.#run(this.#followSlice(slice))
-      this.#run(this.#sweep(slice))
-      await this.#pause((slice + 1) * sliceMilliseconds - clockSkewMilliseconds - now())
-      slice = Math.max(slice + 1, sliceAt(now()))
-    }
-  }
-
-  async #followSlice(slice: number): Promise<void> {
-    const { store, log, now } = this.#options
-    const stream = new CancelLog(store, nameOf(slice), (request) => {
-      this.#run(this.#carryOut(stream, request))
+  async #follow(name: string, over: AbortSignal): Promise<void> {
+    const { store, log } = this.#options
+    const stream = new CancelLog(store, name, (request) => {
+      this.#slices.run(this.#carryOut(stream, request))
     })
-    this.#logs.set(slice, stream)
-    const over = new AbortController()
-    const end = (): void => over.abort()
-    const timer = setTimeout(end, (slice + 1) * sliceMilliseconds + clockSkewMilliseconds - now())
-    this.#stopping.signal.addEventListener('abort', end)
-    if (this.#stopping.signal.aborted) end()
+    this.#logs.set(name, stream)
     let isAway = false
-    while (!over.signal.aborted) {
+    while (!over.aborted) {
       try {
-        await stream.follow(over.signal)
+        await stream.follow(over)
       } catch (error) {
-        if (over.signal.aborted) break
+        if (over.aborted) break
         if (!isAway) log.warn({ err: error }, 'Cancel requests of other replicas are not heard')
         isAway = true
-        await this.#pause(retryMilliseconds)
+        await this.#slices.pause(retryMilliseconds)
       }
     }
-    clearTimeout(timer)
-    this.#stopping.signal.removeEventListener('abort', end)
-    this.#logs.delete(slice)
+    this.#logs.delete(name)
   }
 
   async #carryOut(stream: CancelLog, { id, session, at }: CancelRequest): Promise<void> {
@@ -161,43 +140,13 @@ export class CancelRelay {
     }
   }
 
-  /** Nobody follows a stream that is older than the last one. */
-  async #sweep(slice: number): Promise<void> {
-    const { store, log } = this.#options
-    try {
-      for (const name of await store.list(folder, sweepLimit)) {
-        if (Number(name.slice(folder.length + 1)) < slice - 1) await store.remove(name)
-      }
-    } catch (error) {
-      log.warn({ err: error }, 'Old cancel requests were not removed')
-    }
-  }
-
-  #run(work: Promise<void>): void {
-    const running = work.finally(() => this.#running.delete(running))
-    this.#running.add(running)
-  }
-
-  async #pause(milliseconds: number): Promise<void> {
-    const { signal } = this.#stopping
-    await sleep(Math.max(0, milliseconds), undefined, { signal }).catch(() => undefined)
-  }
-
   /** Whether it settles in time; the gateway's end ends the waiting. */
   async #isSettled(promise: Promise<void>, milliseconds: number): Promise<boolean> {
     const waited = new AbortController()
-    const signal = AbortSignal.any([waited.signal, this.#stopping.signal])
+    const signal = AbortSignal.any([waited.signal, this.#slices.stopping])
     const late = sleep(milliseconds, false, { signal }).catch(() => false)
     const isSettled = await Promise.race([promise.then(() => true), late])
     waited.abort()
     return isSettled
   }
-}
-
-function nameOf(slice: number): string {
-  return `${folder}/${slice}`
-}
-
-function sliceAt(milliseconds: number): number {
-  return Math.floor(milliseconds / sliceMilliseconds)
 }
