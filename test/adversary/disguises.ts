@@ -13,7 +13,7 @@ export interface Disguise {
 
 /** So many characters of a value are taken for a leak: fewer may stand there by chance, more so where they are digits. */
 const characters = 6
-const digitsOfNumbers = 8
+const digitsOfNumbers = 10
 
 /** Looks for the values of these secrets. @returns what was found, or `undefined` */
 export function finder(secrets: Secrets): (received: readonly Received[]) => string | undefined {
@@ -46,7 +46,7 @@ function haystacksOf(received: readonly Received[]): readonly string[] {
   const utf16 = raw.replaceAll('\0', '')
   const cells = received.filter(({ type }) => type === 'D').map(({ body }) => cellsOf(body))
   const lines = cells.map((row) => row.join(' ')).join('\n')
-  const width = Math.max(0, ...cells.map((row) => row.length))
+  const width = cells.reduce((most, row) => Math.max(most, row.length), 0)
   const columns = Array.from({ length: width }, (_, index) =>
     cells.map((row) => row[index] ?? '').join(' '),
   ).join('\n')
