@@ -45,6 +45,7 @@ export function maskedColumns(masks: readonly Mask[], catalog: Catalog, types: V
   const columnMasks = masks.filter(({ kind }) => kind === 'column')
   for (const mask of columnMasks)
     for (const [relation, column] of resolve(mask, catalog, types)) spread(relation, column, mask)
+  if (columnMasks.length > 0) hideMissingValues()
 
   return {
     size: columnMasks.length,
@@ -59,6 +60,18 @@ export function maskedColumns(masks: readonly Mask[], catalog: Catalog, types: V
         ...made.flatMap((number) => columnNumbered(relation, number)?.name ?? []),
       ])
     },
+  }
+
+  /** What a column had by default when it was added: the catalog keeps it for rows that are older. */
+  function hideMissingValues(): void {
+    const name = 'attmissingval'
+    const relation = catalog.relation('pg_catalog', 'pg_attribute')
+    if (!relation) return
+    const field = `${relation.schema}.${relation.name}.${name}`
+    found.set(
+      relation.oid,
+      new Map([[name, { masks: [{ kind: 'column', field, with: 'null' }], uses: new Set() }]]),
+    )
   }
 
   function constraints(relation: Relation): readonly MaskedConstraint[] {

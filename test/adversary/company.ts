@@ -10,6 +10,9 @@ export interface Secrets {
   readonly mobiles: readonly string[]
   readonly aliases: readonly string[]
   readonly streets: readonly string[]
+  readonly badge: string
+  /** Characters in a long text. */
+  readonly letter: number
 }
 
 /** One of two: of other lengths, in another order, NULL elsewhere where the mask hides that as well. */
@@ -64,6 +67,8 @@ export const secrets: readonly [Secrets, Secrets] = [
       'Sycamore Bend 31',
       'Foxglove Mews 5',
     ],
+    badge: 'magenta-kestrel-4471',
+    letter: 10,
   },
   {
     emails: [
@@ -115,6 +120,8 @@ export const secrets: readonly [Secrets, Secrets] = [
       'Everglade Parade 610',
       'Basilisk Yard 44',
     ],
+    badge: 'ochre-lapwing-90536',
+    letter: 1_500,
   },
 ]
 
@@ -139,6 +146,12 @@ mask contains {"column": "public.payments.card_number", "with": "partial", "keep
 mask contains {"column": "hr.employees.salary", "with": "null"}
 
 mask contains {"column": "hr.employees.born", "with": "null"}
+
+mask contains {"column": "hr.employees.badge", "with": "redact"}
+
+mask contains {"column": "public.orders_by_mail.email", "with": "redact"}
+
+mask contains {"column": "public.letters.body", "with": "redact"}
 
 mask contains {"column": "public.customers.contact", "json": "mobile", "with": "redact"}
 
@@ -209,6 +222,9 @@ export const schema = `
   ) INHERITS (hr.people);
   ALTER TABLE hr.employees ADD PRIMARY KEY (id);
 
+  CREATE TABLE orders_by_mail (id int PRIMARY KEY, country text NOT NULL, email text);
+  CREATE INDEX ON orders_by_mail (country, email, id);
+  CREATE TABLE letters (id int PRIMARY KEY, body text);
   CREATE TABLE newsletters (id int PRIMARY KEY, email text REFERENCES customers (email) ON UPDATE CASCADE, topic text);
   CREATE TABLE scratch (id serial PRIMARY KEY, note text, amount numeric, made timestamptz);
   CREATE TABLE audit_log (id serial PRIMARY KEY, what text, at timestamptz DEFAULT '2024-01-01 00:00:00+00');
@@ -263,7 +279,7 @@ export const schema = `
 
 /** The rows. Inserted in the same order everywhere, so that they lie in the same order. */
 export function rows(given: Secrets): string {
-  const { emails, phones, cards, salaries, born, mobiles, aliases, streets } = given
+  const { emails, phones, cards, salaries, born, mobiles, aliases, streets, badge, letter } = given
   const names = ['Ada', 'Bob', 'Cy', 'Dot', 'Eve', 'Fay']
   const countries = ['GB', 'DE', 'FR', 'DE', 'DE', 'GB']
   const customers = names.map((name, index) => {
@@ -301,6 +317,10 @@ export function rows(given: Secrets): string {
     INSERT INTO products SELECT n, 'product ' || n, n * 3.5, to_tsvector('simple', 'product ' || n) FROM generate_series(1, 20) n;
     INSERT INTO settings VALUES ('theme', 'dark'), ('locale', 'en');
     INSERT INTO tickets_open SELECT id, name, 'help' FROM customers ORDER BY id;
+    ALTER TABLE hr.employees ADD badge text DEFAULT '${badge}';
+    ALTER TABLE hr.employees ALTER badge DROP DEFAULT;
+    INSERT INTO orders_by_mail SELECT id, country, email FROM customers ORDER BY id;
+    INSERT INTO letters SELECT 1, string_agg(md5(n::text), '') FROM generate_series(1, ${letter}) n;
     REFRESH MATERIALIZED VIEW customer_cache;
     REFRESH MATERIALIZED VIEW spending_cache;
     ANALYZE;

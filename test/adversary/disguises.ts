@@ -24,6 +24,7 @@ export function finder(secrets: Secrets): (received: readonly Received[]) => str
     ...secrets.mobiles,
     ...secrets.aliases,
     ...secrets.streets,
+    secrets.badge,
   ]
   const numbers = secrets.salaries.flatMap((salary) => (salary === undefined ? [] : [salary]))
   const forms = [

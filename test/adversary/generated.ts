@@ -21,6 +21,7 @@ export interface Tally {
 export interface Contest {
   readonly tally: Tally
   /** @returns what is wrong, or nothing */
+  ask(statement: RandomStatement): Promise<string | undefined>
   try(numbers: readonly number[]): Promise<string | undefined>
   close(): Promise<void>
 }
@@ -33,32 +34,34 @@ export async function openContest(arena: Arena): Promise<Contest> {
   await settle()
   return {
     tally,
-    async try(numbers) {
-      const statement = randomStatement(numbers)
-      const [direct, otherDirect, through, otherThrough] = await Promise.all(
-        sessions.map((session) => ask(session, statement)),
-      )
-      if (!direct || !otherDirect || !through || !otherThrough)
-        throw new Error('Cannot ask: a session is missing')
-      // How long something takes is not compared.
-      if ([direct, otherDirect, through, otherThrough].some(wasCancelled)) return undefined
-      tally.statements++
-      const isShown = findOne(direct) !== undefined || findOther(otherDirect) !== undefined
-      if (isShown) tally.shownDirect++
-      if (!isSame(direct, otherDirect)) tally.toldDirect++
-      tally[endOf(through)]++
-      const found = findOne(through) ?? findOther(otherThrough)
-      const problem =
-        found !== undefined ? `shows ${found}` : isSame(through, otherThrough) ? undefined : 'differs'
-      return (
-        problem &&
-        `${statement.form}: ${statement.text}\n${problem}\n${shown(through)}\n-- other --\n${shown(otherThrough)}`
-      )
-    },
+    try: (numbers) => compare(randomStatement(numbers)),
+    ask: compare,
     async close() {
       for (const session of sessions) session.end()
       sessions = []
     },
+  }
+
+  async function compare(statement: RandomStatement): Promise<string | undefined> {
+    const [direct, otherDirect, through, otherThrough] = await Promise.all(
+      sessions.map((session) => answerOf(session, statement)),
+    )
+    if (!direct || !otherDirect || !through || !otherThrough)
+      throw new Error('Cannot ask: a session is missing')
+    // How long something takes is not compared.
+    if ([direct, otherDirect, through, otherThrough].some(wasCancelled)) return undefined
+    tally.statements++
+    const isShown = findOne(direct) !== undefined || findOther(otherDirect) !== undefined
+    if (isShown) tally.shownDirect++
+    if (!isSame(direct, otherDirect)) tally.toldDirect++
+    tally[endOf(through)]++
+    const found = findOne(through) ?? findOther(otherThrough)
+    const problem =
+      found !== undefined ? `shows ${found}` : isSame(through, otherThrough) ? undefined : 'differs'
+    return (
+      problem &&
+      `${statement.form}: ${statement.text}\n${problem}\n${shown(through)}\n-- other --\n${shown(otherThrough)}`
+    )
   }
 
   async function settle(): Promise<void> {
@@ -70,7 +73,7 @@ export async function openContest(arena: Arena): Promise<Contest> {
 }
 
 /** In a transaction that is undone. */
-async function ask(session: WireClient, { form, text }: RandomStatement): Promise<readonly Received[]> {
+async function answerOf(session: WireClient, { form, text }: RandomStatement): Promise<readonly Received[]> {
   session.send(query('BEGIN'), ...wrapped[form](text), query('ROLLBACK'))
   return await session.receiveUntilReady(3)
 }

@@ -2,8 +2,9 @@
 import { bind, execute, parse, sync, synced } from '../../differential/script.ts'
 import { type Attack, reveals, tells } from '../attack.ts'
 
-/** What somebody else changes in the schema is noticed by a look every five seconds. */
-const unnoticed = 'a change of the schema by somebody else, in the seconds before it is noticed'
+/** What masks do not protect against, as docs/masking.md says. */
+const order = 'the order that an index has, of rows that are not asked for in any'
+const size = 'how large a table is'
 
 const asSuperuser = (attack: Attack): Attack => ({ ...attack, as: 'superuser' })
 
@@ -25,6 +26,30 @@ export const elsewhere: readonly Attack[] = [
     "SELECT avg_width, n_distinct, correlation FROM pg_stats WHERE tablename = 'customers' AND attname = 'email'",
   ),
   reveals('statistics of several columns', 'SELECT most_common_vals FROM pg_stats_ext'),
+  reveals(
+    'what a column had when it was added',
+    "SELECT attname, attmissingval FROM pg_attribute WHERE attrelid = 'hr.employees'::regclass",
+  ),
+  reveals(
+    'what a column had when it was added, in a row of the catalog',
+    "SELECT a FROM pg_attribute a WHERE attrelid = 'hr.employees'::regclass AND attname = 'badge'",
+  ),
+  tells(
+    'what a column had when it was added, in a condition',
+    "SELECT attname FROM pg_attribute WHERE attmissingval::text LIKE '{magenta%'",
+  ),
+  {
+    ...tells(
+      'rows come in the order of an index',
+      'SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off',
+      "SELECT id FROM orders_by_mail WHERE country = 'DE'",
+    ),
+    open: order,
+  },
+  {
+    ...tells('a table is as large as what is in it', "SELECT pg_total_relation_size('letters')"),
+    open: size,
+  },
   asSuperuser(
     reveals(
       'statistics of the system',
@@ -193,7 +218,6 @@ export const elsewhere: readonly Attack[] = [
       'EXECUTE p',
       'SELECT * FROM customer_names',
     ),
-    open: unnoticed,
     undo: 'CREATE OR REPLACE VIEW customer_names AS SELECT id, name, country FROM customers',
   },
   {
@@ -207,7 +231,6 @@ export const elsewhere: readonly Attack[] = [
       'SELECT id, name FROM products',
       synced('SELECT name FROM products'),
     ),
-    open: unnoticed,
     undo: 'DROP VIEW products; ALTER TABLE products_old RENAME TO products',
   },
   {
@@ -222,7 +245,6 @@ export const elsewhere: readonly Attack[] = [
       'SELECT name FROM products',
       synced("SELECT name || '' FROM products"),
     ),
-    open: unnoticed,
     undo: 'DROP SCHEMA early CASCADE',
   },
   {

@@ -5,6 +5,9 @@ import { type Attack, reveals, tells } from '../attack.ts'
 /** By a target whose policy allows equality with a card number, and joins by e-mail. */
 const used = (attack: Attack): Attack => ({ ...attack, as: 'used' })
 
+/** What masks do not protect against, as docs/masking.md says. */
+const order = 'the order that a join makes, of rows that are not asked for in any'
+
 export const kinds: readonly Attack[] = [
   // A path of a document
   reveals('the masked path of a document', "SELECT contact ->> 'mobile' FROM customers"),
@@ -211,4 +214,14 @@ export const kinds: readonly Attack[] = [
       "SELECT id FROM customers WHERE email = 'quokka.7391@hush.example'",
     ),
   ),
+  {
+    ...used(
+      tells(
+        'where joins are allowed: the order that a merge join needs',
+        'SET enable_hashjoin = off; SET enable_nestloop = off',
+        'SELECT c.id FROM customers c JOIN newsletters n ON n.email = c.email',
+      ),
+    ),
+    open: order,
+  },
 ]

@@ -208,7 +208,7 @@ export const writes: readonly Attack[] = [
   ),
   reveals(
     'a table is renamed',
-    ...within('ALTER TABLE newsletters RENAME TO letters', 'SELECT email FROM letters'),
+    ...within('ALTER TABLE newsletters RENAME TO posts', 'SELECT email FROM posts'),
   ),
   reveals(
     'a column is renamed',
