@@ -55,7 +55,10 @@ export function isScalar(flow: Flow, catalog: Catalog): boolean {
   return true
 }
 
+/** A domain is what is below it: operators and functions take its values as those. */
 export function isScalarType(oid: number, catalog: Catalog): boolean {
+  const shape = catalog.typeByOid(oid)?.shape
+  if (shape?.kind === 'domain') return isScalarType(shape.of, catalog)
   return scalarTypes.has(oid) || catalog.types('citext').some((type) => type.oid === oid)
 }
 
