@@ -375,7 +375,8 @@ export const queries = {
 
   relations: `
     SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
-           EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') AS rules
+           EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') AS rules,
+           (SELECT to_json(p.partattrs::int2[]) FROM pg_partitioned_table p WHERE p.partrelid = c.oid) AS partitioned
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace`,
 
   columns: `
@@ -404,8 +405,10 @@ export const queries = {
   inherits: `SELECT inhrelid AS child, inhparent AS parent FROM pg_inherits`,
 
   // Null stands for all columns. An index without a plain column hangs on the table as a whole besides.
+  // Rows that are there may fail a check that was never validated, whatever column is changed.
   constraints: `
-    SELECT conrelid AS relation, to_json(conkey) AS columns, contype <> 'c' AS unique, false AS nulls
+    SELECT conrelid AS relation, CASE WHEN contype <> 'c' OR convalidated THEN to_json(conkey) END AS columns,
+           contype <> 'c' AS unique, false AS nulls
     FROM pg_constraint WHERE contype IN ('c', 'u', 'p', 'x') AND conrelid <> 0
     UNION ALL
     SELECT i.indrelid,

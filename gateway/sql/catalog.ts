@@ -57,6 +57,8 @@ export interface Relation {
   /** OIDs of partitions and inheritance children, one level down, and of what it is one of. */
   readonly children: readonly number[]
   readonly parents: readonly number[]
+  /** Attribute numbers that say in which partition a row is; 0 stands for an expression. */
+  readonly partitionKey: readonly number[]
   /** The query of a view or materialized view that users made, every name in it qualified. */
   readonly definition: string | undefined
   /** Rules other than the one that makes a view a view. */
@@ -175,6 +177,7 @@ export interface CatalogRows {
     name: string
     kind: string
     rules: boolean
+    partitioned: readonly number[] | null
     definition: string | null
   }[]
   readonly columns: readonly {
@@ -366,6 +369,7 @@ function relationsOf(rows: CatalogRows, function_: (oid: number) => CatalogFunct
     columns: new Map(columns.get(row.oid)?.map((column) => [column.name, column])),
     children: children.get(row.oid) ?? [],
     parents: parents.get(row.oid) ?? [],
+    partitionKey: row.partitioned ?? [],
     definition: row.definition ?? undefined,
     hasRules: row.rules,
     functionsOnRead: unseen.get(`${row.oid} read`) ?? [],

@@ -17,7 +17,7 @@ import type { Lineage, Write } from './lineage/lineage.ts'
 import { maskedResult } from './lineage/masked-result.ts'
 import { maskedWrite } from './lineage/masked-write.ts'
 import type { MaskedColumns } from './masked-columns.ts'
-import { child, type Node, nodes } from './node.ts'
+import { child, isNode, type Node, nodes } from './node.ts'
 import { plannedResult, unmaskedResult } from './sql-trace.ts'
 import type { Named, ResultPlan, WrittenValue } from './statement.ts'
 
@@ -122,6 +122,7 @@ export function tracePart(part: Part, context: TraceContext): Traced {
   const touched = relations.some((relation) => reaches(relation, context))
   if (!touched) return shown(relations, isCarried || checksLate(collected))
   if (rowless.has(Object.keys(tree)[0] ?? '')) return shown([], touched)
+  for (const relation of relations) refusePartition(relation, tree, context)
   const lineage = context.lineage(part)
   const { outputs, masked } = maskedResult(lineage, context.masked)
   const written = lineage.writes.flatMap((write) => writtenBy(write, context))
@@ -297,6 +298,38 @@ function refuseRelation(named: Relation, isWritten: boolean, context: TraceConte
     for (const each of relation.functionsOnRead) refuseFunction(each, context)
     if (isWritten) for (const each of relation.functionsOnWrite) refuseFunction(each, context)
   }
+}
+
+/** In which partition a row is, tells of the columns that decide it. */
+function refusePartition(named: Relation, tree: Node, context: TraceContext): void {
+  const around = new Set(named.parents)
+  // A Set yields what is added to it while it is walked.
+  for (const oid of around) {
+    const parent = context.relation(oid)
+    if (!parent) throw unmaskable(`"${nameOf(named)}" has a parent that is unknown`)
+    if (hasMaskedKey(parent, context))
+      throw unmaskable(`masked columns decide what is in "${nameOf(named)}"; name "${nameOf(parent)}"`)
+    for (const each of parent.parents) around.add(each)
+  }
+  const isTold = mentionsName(tree, 'tableoid') || mentionsName(tree, 'ctid')
+  if (isTold && [...reached(named, false, context)].some((each) => hasMaskedKey(each, context)))
+    throw unmaskable(
+      `tableoid and ctid tell of masked columns that decide where rows of "${nameOf(named)}" are`,
+    )
+}
+
+function hasMaskedKey(relation: Relation, { masked }: TraceContext): boolean {
+  const { partitionKey, columns } = relation
+  const names = partitionKey.includes(0) ? [...columns.keys()] : namesOf(relation, partitionKey)
+  const hidden = partitionKey.length > 0 ? masked.of(relation) : undefined
+  return names.some((name) => hidden?.has(name))
+}
+
+/** Whether a name stands anywhere in a statement. */
+function mentionsName(value: unknown, name: string): boolean {
+  if (Array.isArray(value)) return value.some((each) => mentionsName(each, name))
+  if (!isNode(value)) return false
+  return value.sval === name || Object.values(value).some((each) => mentionsName(each, name))
 }
 
 /** A policy that decides by a masked column tells of it by the rows that it lets through. */

@@ -151,6 +151,10 @@ mask contains {"column": "hr.employees.badge", "with": "redact"}
 
 mask contains {"column": "public.orders_by_mail.email", "with": "redact"}
 
+mask contains {"column": "public.members.born", "with": "null"}
+
+mask contains {"column": "public.accounts.iban", "with": "redact"}
+
 mask contains {"column": "public.letters.body", "with": "redact"}
 
 mask contains {"column": "public.customers.contact", "json": "mobile", "with": "redact"}
@@ -224,6 +228,11 @@ export const schema = `
 
   CREATE TABLE orders_by_mail (id int PRIMARY KEY, country text NOT NULL, email text);
   CREATE INDEX ON orders_by_mail (country, email, id);
+  CREATE TABLE members (id int, name text, born date, city text) PARTITION BY RANGE (born);
+  CREATE TABLE members_older PARTITION OF members FOR VALUES FROM ('1900-01-01') TO ('1978-01-01');
+  CREATE TABLE members_younger PARTITION OF members FOR VALUES FROM ('1978-01-01') TO ('2100-01-01') PARTITION BY LIST (city);
+  CREATE TABLE members_younger_here PARTITION OF members_younger DEFAULT;
+  CREATE TABLE accounts (id int PRIMARY KEY, label text, iban text);
   CREATE TABLE letters (id int PRIMARY KEY, body text);
   CREATE TABLE newsletters (id int PRIMARY KEY, email text REFERENCES customers (email) ON UPDATE CASCADE, topic text);
   CREATE TABLE scratch (id serial PRIMARY KEY, note text, amount numeric, made timestamptz);
@@ -320,6 +329,9 @@ export function rows(given: Secrets): string {
     ALTER TABLE hr.employees ADD badge text DEFAULT '${badge}';
     ALTER TABLE hr.employees ALTER badge DROP DEFAULT;
     INSERT INTO orders_by_mail SELECT id, country, email FROM customers ORDER BY id;
+    INSERT INTO members SELECT id, name, born, 'here' FROM hr.employees ORDER BY id;
+    INSERT INTO accounts SELECT id, 'label', card_number FROM payments ORDER BY id;
+    ALTER TABLE accounts ADD CONSTRAINT early CHECK (iban < '5') NOT VALID;
     INSERT INTO letters SELECT 1, string_agg(md5(n::text), '') FROM generate_series(1, ${letter}) n;
     REFRESH MATERIALIZED VIEW customer_cache;
     REFRESH MATERIALIZED VIEW spending_cache;

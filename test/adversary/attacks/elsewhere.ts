@@ -26,6 +26,24 @@ export const elsewhere: readonly Attack[] = [
     "SELECT avg_width, n_distinct, correlation FROM pg_stats WHERE tablename = 'customers' AND attname = 'email'",
   ),
   reveals('statistics of several columns', 'SELECT most_common_vals FROM pg_stats_ext'),
+  tells('a partition is chosen by it', 'SELECT id FROM members_older ORDER BY id'),
+  tells('a partition of a partition is chosen by it', 'SELECT id FROM members_younger_here ORDER BY id'),
+  tells('a partition is written to', 'BEGIN', "UPDATE members_older SET name = 'x'"),
+  tells(
+    'the table that a row is in is chosen by it',
+    'SELECT id, tableoid::regclass FROM members ORDER BY id',
+  ),
+  tells(
+    'the table that a row is in, by a condition',
+    "SELECT id FROM members m WHERE m.tableoid = 'members_older'::regclass ORDER BY id",
+  ),
+  tells(
+    'the table that a row is in, after a change',
+    'BEGIN',
+    "UPDATE members SET name = 'x' WHERE id = 1 RETURNING tableoid::regclass",
+  ),
+  tells('a copy of a partition', 'COPY members_older (id) TO STDOUT'),
+  tells('a check that was never validated', 'BEGIN', "UPDATE accounts SET label = 'x' WHERE id = 1"),
   reveals(
     'what a column had when it was added',
     "SELECT attname, attmissingval FROM pg_attribute WHERE attrelid = 'hr.employees'::regclass",
