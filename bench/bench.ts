@@ -18,6 +18,7 @@ import { parseArgs } from 'node:util'
 import { cpuProfile } from './cpu-profile.ts'
 import { decisions } from './decisions.ts'
 import { idleSession } from './idle-sessions.ts'
+import { lineage } from './lineage.ts'
 import { alternate, type Bar, type Measurement } from './measurement.ts'
 import { pgbench } from './pgbench.ts'
 import { readRows } from './read-rows.ts'
@@ -26,7 +27,17 @@ import { customerCount, customerQuery, rowCount, rowQuery } from './start-databa
 import { type PathName, type Paths, pathNames, startPaths } from './start-paths.ts'
 import { wrk } from './wrk.ts'
 
-const cases = ['memory', 'prepared', 'simple', 'connect', 'rows', 'masked', 'http', 'decision'] as const
+const cases = [
+  'memory',
+  'prepared',
+  'simple',
+  'connect',
+  'rows',
+  'masked',
+  'http',
+  'decision',
+  'lineage',
+] as const
 type Case = (typeof cases)[number]
 
 interface Options {
@@ -153,6 +164,16 @@ const measure: Record<Case, (paths: Paths, options: Options) => AsyncGenerator<M
       title: 'one decision of the shipped policy',
       unit: 'µs',
       samples: await decisions(rounds),
+      baselines: [],
+      bars: [],
+    }
+  },
+
+  async *lineage(_, { rounds }) {
+    yield {
+      title: 'a new join of 300 characters near masked columns',
+      unit: 'µs',
+      samples: await lineage(rounds),
       baselines: [],
       bars: [],
     }
