@@ -3,12 +3,13 @@ import type { Mask } from '../decision.ts'
 import { Denied } from '../errors.ts'
 import type { SqlFacts } from '../facts.ts'
 import { AlikeStatement } from './alike-statement.ts'
-import type { Catalog, Relation } from './catalog.ts'
+import type { Catalog, CatalogFunction, Relation } from './catalog.ts'
 import { type Collected, collect, type NamedQuery } from './collect.ts'
 import { comparedIntegers, differInCompared, type Numbered, numbered } from './compared-integers.ts'
 import { type CopyQuery, copyQuery } from './copy-query.ts'
 import { type Defined, definedAfter, definedThrough, nothingDefined } from './defined.ts'
 import { factsOf, unparsedFacts } from './facts-of.ts'
+import { bodyScope, bodyTrees, defaultsScope } from './function-body.ts'
 import { changesNothing, isHarmless } from './harmless.ts'
 import { baseColumns } from './lineage/base-columns.ts'
 import { type CatalogLineage, catalogLineage, isView } from './lineage/catalog-lineage.ts'
@@ -22,7 +23,7 @@ import { Remembered } from './remembered.ts'
 import type { Scope } from './scope.ts'
 import { nothingMasked, sqlTrace } from './sql-trace.ts'
 import type { Named, OutputLineage, ResultLineage, SqlTrace, Statement } from './statement.ts'
-import { type Part, tracePart } from './trace.ts'
+import { type FunctionParts, type Part, tracePart } from './trace.ts'
 import { type ValueTypes, valueTypes } from './values/value-type.ts'
 
 export type Analyse = (text: string, scope: Scope) => Statement
@@ -40,8 +41,16 @@ interface Known {
   readonly examples: Remembered<Example>
   readonly masked: WeakMap<readonly Mask[], MaskedColumns>
   readonly views: Map<Relation, AnalysedStatement | 'being analysed'>
+  /** By the function and what its body depends on; nothing where it cannot be read. */
+  readonly bodies: Map<string, AnalysedBody | 'being analysed' | undefined>
   readonly lineage: CatalogLineage
   readonly types: ValueTypes
+}
+
+/** The body of a function in SQL. */
+interface AnalysedBody extends FunctionParts {
+  /** All of it. */
+  readonly statement: AnalysedStatement
 }
 
 /** A statement that others may be like. */
@@ -72,6 +81,7 @@ export function analyser(options: {
     parse: options.parser.parse,
     analyse,
     view,
+    body,
     masked,
     lineage: (catalog) => knownOf(catalog).lineage,
     types: (catalog) => knownOf(catalog).types,
@@ -122,6 +132,32 @@ export function analyser(options: {
     return found
   }
 
+  function body(called: CatalogFunction, scope: Scope): AnalysedBody | undefined {
+    if (!called.body || context.trusted.has(`${called.schema}.${called.name}`)) return undefined
+    const inner = bodyScope(called, called.body, scope)
+    const { bodies } = knownOf(scope.catalog)
+    const key = `${called.oid} ${keyOf('', inner)}`
+    const known = bodies.get(key)
+    // One that calls itself is as good as one that nobody can read.
+    if (known || bodies.has(key)) return known === 'being analysed' ? undefined : known
+    bodies.set(key, 'being analysed')
+    const found = analyseBody(called, inner)
+    bodies.set(key, found)
+    return found
+  }
+
+  function analyseBody(called: CatalogFunction, scope: Scope): AnalysedBody | undefined {
+    const trees = called.body && bodyTrees(called.body, options.parser)
+    if (!called.body || !trees) return undefined
+    const { text } = called.body
+    const statements = partsOf(trees.statements, text, scope, context)
+    const defaults = partsOf(trees.defaults, text, defaultsScope(scope), context)
+    const parts = [...statements, ...defaults]
+    const inScope = (): AnalysedStatement => statement
+    const statement = new AnalysedStatement({ text, scope, parts, problem: undefined, inScope }, context)
+    return { statements, defaults, statement }
+  }
+
   function masked(masks: readonly Mask[], catalog: Catalog): MaskedColumns {
     const { masked: cache, types } = knownOf(catalog)
     const found = cache.get(masks) ?? maskedColumns(masks, catalog, types)
@@ -135,6 +171,7 @@ export function analyser(options: {
       examples: new Remembered<Example>(cacheLimits),
       masked: new WeakMap(),
       views: new Map(),
+      bodies: new Map(),
       lineage: catalogLineage(catalog, (relation) => view(relation, catalog)?.parts),
       types: valueTypes(catalog),
     }
@@ -174,6 +211,8 @@ interface AnalyserContext {
   readonly parse: Parser['parse']
   analyse(text: string, scope: Scope): AnalysedStatement
   view(relation: Relation, catalog: Catalog): AnalysedStatement | undefined
+  /** What a function does that users wrote in SQL, called in this scope; nothing for all others. */
+  body(called: CatalogFunction, scope: Scope): AnalysedBody | undefined
   masked(masks: readonly Mask[], catalog: Catalog): MaskedColumns
   lineage(catalog: Catalog): CatalogLineage
   types(catalog: Catalog): ValueTypes
@@ -201,8 +240,9 @@ function partsOf(
     const collected = collect(tree, inner, defined === undefined)
     const prepares = collected.prepares.map((query) => namedStatement(query, text, inner, context))
     const opens = collected.opens.map((query) => namedStatement(query, text, inner, context))
-    const effects = effectsOf(tree, collected, scope.catalog, context)
-    parts.push({ tree, collected, prepares, opens, effects })
+    const bodyOf = bodiesIn(inner, context)
+    const effects = effectsOf(tree, collected, bodyOf, scope.catalog, context)
+    parts.push({ tree, collected, prepares, opens, effects, bodyOf })
 
     for (const { name, statement } of prepares) prepared.set(name, statement)
     for (const { name, statement } of opens) cursors.set(name, statement)
@@ -230,6 +270,17 @@ function changesOwn({ nameChanges, makesTemporary }: Effects, { committed, tempo
 
 interface AnalysedPart extends Part {
   readonly effects: Effects
+  bodyOf(called: CatalogFunction): AnalysedBody | undefined
+}
+
+/** Facts of the functions that are called by name: an operator's name may mean many that it does not call. */
+function calledBodies({ collected, bodyOf }: AnalysedPart): readonly SqlFacts[] {
+  const called = new Set([...collected.calls.values()].flat())
+  return [...called].flatMap((each) => bodyOf(each)?.statement.facts ?? [])
+}
+
+function bodiesIn(scope: Scope, context: AnalyserContext): AnalysedPart['bodyOf'] {
+  return (called) => (called.body ? context.body(called, scope) : undefined)
 }
 
 function namedStatement(
@@ -242,8 +293,9 @@ function namedStatement(
 
   function inScope(scope: Scope): AnalysedStatement {
     const collected = collect(query, scope, false)
-    const effects = effectsOf(query, collected, scope.catalog, context)
-    const part = { tree: query, collected, prepares: [], opens: [], effects }
+    const bodyOf = bodiesIn(scope, context)
+    const effects = effectsOf(query, collected, bodyOf, scope.catalog, context)
+    const part = { tree: query, collected, prepares: [], opens: [], effects, bodyOf }
     return new AnalysedStatement({ text, scope, parts: [part], problem: undefined, inScope }, context)
   }
 }
@@ -290,9 +342,15 @@ const anything: readonly NameChange[] = [{ kind: 'anything' }]
 /** Settings that decide what an unqualified name means (`"$user"` follows the role). */
 const pathSettings = ['search_path', 'role', 'session_authorization', '*']
 
-function effectsOf(tree: Node, collected: Collected, catalog: Catalog, context: AnalyserContext): Effects {
+function effectsOf(
+  tree: Node,
+  collected: Collected,
+  bodyOf: AnalysedPart['bodyOf'],
+  catalog: Catalog,
+  context: AnalyserContext,
+): Effects {
   const runsAnything = collected.commands.has('do') || collected.commands.has('call')
-  const isOpaque = runsAnything || runsUnknownCode(collected, catalog, context)
+  const isOpaque = runsAnything || runsUnknownCode({ collected, bodyOf }, catalog, context)
   const changesSearchPath =
     isOpaque ||
     pathSettings.some((name) => collected.settings.has(name)) ||
@@ -316,9 +374,10 @@ function effectsOf(tree: Node, collected: Collected, catalog: Catalog, context: 
 }
 
 /** Whether it may change settings that its text does not name. */
-function hidesSettings(collected: Collected, catalog: Catalog, context: AnalyserContext): boolean {
-  const { commands, relations, runs } = collected
-  if (commands.has('do') || commands.has('call') || runsUnknownCode(collected, catalog, context)) return true
+function hidesSettings(part: AnalysedPart, catalog: Catalog, context: AnalyserContext): boolean {
+  const { commands, relations, runs, functions } = part.collected
+  if (commands.has('do') || commands.has('call') || runsUnknownCode(part, catalog, context)) return true
+  if ([...functions].some((each) => part.bodyOf(each)?.statement.hidesSettings)) return true
   if (runs.some((run) => run.hidesSettings)) return true
   return [...relations].some(([relation, access]) => {
     const unseen = access.has('write') ? relation.functionsOnWrite : relation.functionsOnRead
@@ -332,9 +391,17 @@ function hidesSettings(collected: Collected, catalog: Catalog, context: Analyser
 }
 
 /** Whether code runs that nobody reviewed, named or unseen. */
-function runsUnknownCode(collected: Collected, catalog: Catalog, context: AnalyserContext): boolean {
+function runsUnknownCode(
+  { collected, bodyOf }: Pick<AnalysedPart, 'collected' | 'bodyOf'>,
+  catalog: Catalog,
+  context: AnalyserContext,
+): boolean {
   if (collected.problems.size > 0 || collected.hasUnknownCursor) return true
-  if (![...collected.functions].every(isHarmless)) return true
+  for (const each of collected.functions) {
+    if (isHarmless(each)) continue
+    const statement = bodyOf(each)?.statement
+    if (!statement || statement.isBarrier) return true
+  }
   return [...collected.relations].some(([relation, access]) => {
     const unseen = access.has('write') ? relation.functionsOnWrite : relation.functionsOnRead
     if (
@@ -393,7 +460,13 @@ class AnalysedStatement implements Statement {
     const all = parts.map(({ collected }) => collected)
     this.facts =
       problem === undefined
-        ? factsOf(text, all, scope.catalog, (view) => context.view(view, scope.catalog)?.facts)
+        ? factsOf(
+            text,
+            all,
+            scope.catalog,
+            (view) => context.view(view, scope.catalog)?.facts,
+            parts.flatMap(calledBodies),
+          )
         : unparsedFacts(text, problem)
     const effects = parts.map((part) => part.effects)
     const isUnknown = problem !== undefined
@@ -423,8 +496,7 @@ class AnalysedStatement implements Statement {
     ]
     this.needsSession = ['execute', 'fetch', 'move'].some((command) => this.facts.commands.includes(command))
     this.isReadOnly =
-      this.facts.status === 'known' &&
-      all.every((collected) => leavesAsItWas(collected, scope.catalog, context))
+      this.facts.status === 'known' && parts.every((part) => leavesAsItWas(part, scope.catalog, context))
   }
 
   get recordedText(): string {
@@ -529,8 +601,7 @@ class AnalysedStatement implements Statement {
   get hidesSettings(): boolean {
     const { problem, scope } = this.#made
     this.#hidesSettings ??=
-      problem !== undefined ||
-      this.parts.some(({ collected }) => hidesSettings(collected, scope.catalog, this.#context))
+      problem !== undefined || this.parts.some((part) => hidesSettings(part, scope.catalog, this.#context))
     return this.#hidesSettings
   }
 
@@ -582,12 +653,16 @@ const reading = new Set([
   ...['rollback to savepoint', 'declare', 'close', 'prepare', 'deallocate', 'execute'],
 ])
 
-function leavesAsItWas(collected: Collected, catalog: Catalog, context: AnalyserContext): boolean {
+function leavesAsItWas(
+  { collected, bodyOf }: AnalysedPart,
+  catalog: Catalog,
+  context: AnalyserContext,
+): boolean {
   return (
     [...collected.commands].every((command) => reading.has(command)) &&
     !collected.hasLocks &&
     collected.settings.size === 0 &&
-    [...collected.functions].every(changesNothing) &&
+    [...collected.functions].every((each) => changesNothing(each) || bodyOf(each)?.statement.isReadOnly) &&
     collected.runs.every((run) => run.isReadOnly) &&
     [...collected.relations.keys()].every(
       (relation) =>

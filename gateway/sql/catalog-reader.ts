@@ -218,7 +218,9 @@ async function readNewer(connection: CatalogConnection, known: Snapshot | undefi
   return snapshot
 
   async function read(): Promise<Snapshot> {
-    const definitions = await readDefinitions(connection)
+    const definitions = await print(connection, views)
+    const atomic = await print(connection, atomicBodies)
+    const bodies = await query('bodies')
     const relations = await query('relations')
     const [fixed] = await connection.query(builtinsQuery)
     const rows = {
@@ -232,6 +234,7 @@ async function readNewer(connection: CatalogConnection, known: Snapshot | undefi
       references: await query('references'),
       follows: await query('follows'),
       functions: await query('functions'),
+      bodies: bodies.map((row) => ({ ...row, text: atomic.get(row.function) ?? row.text })),
       operators: await query('operators'),
       types: await query('types'),
       unseen: await query('unseen'),
@@ -240,7 +243,7 @@ async function readNewer(connection: CatalogConnection, known: Snapshot | undefi
       builtins: String(fixed?.builtins),
     }
     // What could not be read now is read the next time, whether or not anything has changed.
-    const isWhole = ![...definitions.values()].includes(unreadable)
+    const isWhole = ![...definitions.values(), ...atomic.values()].includes(unreadable)
     const generation = (known?.catalog.generation ?? 0) + 1
     return { catalog: catalog(generation, rows), version: isWhole ? version : '', mark }
   }
@@ -251,27 +254,45 @@ async function readNewer(connection: CatalogConnection, known: Snapshot | undefi
  * waits for this catalog: a wait without end would be one for both.
  */
 const lockMilliseconds = 100
-/** Views that are asked for one by one, once it is known that some are locked. */
-const singleViews = 50
+/** What is asked for one by one, once it is known that some are locked. */
+const singleDefinitions = 50
 /** Stands for the query of a view that is locked. It is no SQL: a statement that reads the view is not understood. */
 const unreadable = 'the view is locked'
 
-/** The queries of views by OID. Printing one takes locks on what it reads, as nothing else here does. */
-async function readDefinitions(connection: CatalogConnection): Promise<ReadonlyMap<number, string>> {
-  const views = (await connection.query(viewOidsQuery)).map(({ oid }) => Number(oid))
-  const printed = await print(`ANY (ARRAY[${views.join()}]::oid[])`)
+/** What PostgreSQL prints of things that are stored as trees. */
+interface Printed {
+  /** The OIDs of those that there are. */
+  readonly list: string
+  /** Prints those for which this holds. */
+  print(condition: string): string
+}
+
+const areViews = `relkind IN ('v', 'm') AND oid >= ${firstUserOid}`
+
+const views: Printed = { list: `SELECT oid FROM pg_class WHERE ${areViews}`, print: viewsQuery }
+
+const atomicBodies: Printed = {
+  list: `SELECT oid FROM pg_proc WHERE prosqlbody IS NOT NULL AND oid >= ${firstUserOid}`,
+  print: (condition) =>
+    `SELECT oid, pg_get_function_sqlbody(oid) AS definition FROM pg_proc WHERE ${condition}`,
+}
+
+/** Definitions by OID. Printing one takes locks on what it reads, as nothing else here does. */
+async function print(connection: CatalogConnection, what: Printed): Promise<ReadonlyMap<number, string>> {
+  const oids = (await connection.query(what.list)).map(({ oid }) => Number(oid))
+  const printed = await those(`ANY (ARRAY[${oids.join()}]::oid[])`)
   if (printed) return printed
-  const found = new Map<number, string>(views.map((oid) => [oid, unreadable]))
-  for (const oid of views.slice(0, singleViews)) {
-    for (const [one, definition] of (await print(String(oid))) ?? []) found.set(one, definition)
+  const found = new Map<number, string>(oids.map((oid) => [oid, unreadable]))
+  for (const oid of oids.slice(0, singleDefinitions)) {
+    for (const [one, definition] of (await those(String(oid))) ?? []) found.set(one, definition)
   }
   return found
 
   /** @returns nothing when one of them is locked, or gone */
-  async function print(which: string): Promise<ReadonlyMap<number, string> | undefined> {
+  async function those(which: string): Promise<ReadonlyMap<number, string> | undefined> {
     await connection.query('SAVEPOINT printing')
     try {
-      const rows = await connection.query(viewsQuery(`oid = ${which}`))
+      const rows = await connection.query(what.print(`oid = ${which}`))
       await connection.query('RELEASE SAVEPOINT printing')
       return new Map(rows.map(({ oid, definition }) => [Number(oid), String(definition)]))
     } catch {
@@ -281,9 +302,6 @@ async function readDefinitions(connection: CatalogConnection): Promise<ReadonlyM
     }
   }
 }
-
-const areViews = `relkind IN ('v', 'm') AND oid >= ${firstUserOid}`
-const viewOidsQuery = `SELECT oid FROM pg_class WHERE ${areViews}`
 
 /** The queries of views that users made, every name in them qualified that is not on the search path. */
 export function viewsQuery(condition: string): string {
@@ -297,7 +315,17 @@ const sessionQuery = `
 /** Where the queries below read from. */
 const readFrom = [
   ...['pg_class', 'pg_namespace', 'pg_attribute', 'pg_attrdef', 'pg_rewrite', 'pg_depend', 'pg_inherits'],
-  ...['pg_constraint', 'pg_index', 'pg_proc', 'pg_language', 'pg_operator', 'pg_type', 'pg_enum', 'pg_cast'],
+  ...[
+    'pg_constraint',
+    'pg_index',
+    'pg_proc',
+    'pg_language',
+    'pg_operator',
+    'pg_type',
+    'pg_enum',
+    'pg_cast',
+    'pg_range',
+  ],
   ...['pg_trigger', 'pg_policy', 'pg_opclass', 'pg_amop', 'pg_amproc'],
 ]
 
@@ -374,7 +402,7 @@ export const queries = {
   usable: usableQuery('current_user'),
 
   relations: `
-    SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
+    SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind, c.reltype AS "rowType",
            EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') AS rules,
            (SELECT to_json(p.partattrs::int2[]) FROM pg_partitioned_table p WHERE p.partrelid = c.oid) AS partitioned
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace`,
@@ -387,7 +415,7 @@ export const queries = {
                 WHEN a.atthasdef OR t.typdefault IS NOT NULL THEN 'constant' ELSE 'null' END AS filled
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_type t ON t.oid = a.atttypid
       LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-    WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'v', 'm', 'f', 'p', 'S')
+    WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'v', 'm', 'f', 'p', 'S', 'c')
     ORDER BY a.attrelid, a.attnum`,
 
   // What a generated column is computed from hangs on the column or on its default, by version.
@@ -454,6 +482,16 @@ export const queries = {
            EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
                    AND d.deptype = 'e') AS extension
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang`,
+
+  // Functions in SQL that run with the rights of whoever calls them. Triggers cannot be written in it.
+  bodies: `
+    SELECT p.oid AS function, p.prosrc AS text, p.prosqlbody IS NOT NULL AS atomic,
+           to_json(coalesce(p.proconfig, '{}')) AS settings, p.proisstrict AS strict, p.prorettype AS result,
+           pg_get_expr(p.proargdefaults, 0) AS defaults, to_json(p.proargnames) AS names,
+           to_json(p.proargmodes::text[]) AS modes,
+           to_json(coalesce(p.proallargtypes, p.proargtypes::oid[])::int8[]) AS types
+    FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+    WHERE l.lanname = 'sql' AND p.prokind = 'f' AND NOT p.prosecdef AND p.oid >= ${firstUserOid}`,
 
   operators: `
     SELECT n.nspname AS schema, o.oprname AS name, o.oprcode::oid AS function
@@ -537,16 +575,37 @@ export const queries = {
     UNION
     SELECT r.relation, o.function, 'write' FROM reached r JOIN own o ON o.relation = r.next AND o.access = 'write'`,
 
+  // A cast to an array, a range, a row or a domain runs what its parts run.
   typeFunctions: `
-    SELECT casttarget AS type, castfunc AS function FROM pg_cast WHERE castfunc >= ${firstUserOid}
-    UNION
-    SELECT c.contypid, d.refobjid
-    FROM pg_depend d JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND d.objid = c.oid
-    WHERE d.refclassid = 'pg_proc'::regclass AND c.contypid <> 0
-    UNION
-    SELECT c.contypid, called.function FROM pg_constraint c CROSS JOIN LATERAL (${calledIn('c.conbin')}) AS called
-    WHERE c.contypid <> 0`,
+    WITH RECURSIVE own AS (
+      SELECT casttarget AS type, castfunc AS function FROM pg_cast WHERE castfunc >= ${firstUserOid}
+      UNION
+      SELECT c.contypid, d.refobjid
+      FROM pg_depend d JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND d.objid = c.oid
+      WHERE d.refclassid = 'pg_proc'::regclass AND c.contypid <> 0
+      UNION
+      SELECT c.contypid, called.function FROM pg_constraint c CROSS JOIN LATERAL (${calledIn('c.conbin')}) AS called
+      WHERE c.contypid <> 0
+    ), part AS (
+      SELECT oid AS type, typelem AS part FROM pg_type WHERE typelem <> 0
+      UNION ALL
+      SELECT oid, typbasetype FROM pg_type WHERE typbasetype <> 0
+      UNION ALL
+      SELECT rngtypid, rngsubtype FROM pg_range
+      UNION ALL
+      SELECT rngmultitypid, rngtypid FROM pg_range
+      UNION ALL
+      SELECT t.oid, a.atttypid FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid
+      WHERE t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped
+    ), reached AS (
+      SELECT type, function FROM own
+      UNION
+      SELECT p.type, r.function FROM reached r JOIN part p ON p.part = r.type
+    )
+    SELECT type, function FROM reached`,
 
+  // What makes JSON of a value looks for a cast of its type to json, an explicit one as well (`json_categorize_type`).
   implicitCasts: `
-    SELECT castfunc AS function FROM pg_cast WHERE castfunc >= ${firstUserOid} AND castcontext IN ('i', 'a')`,
+    SELECT castfunc AS function FROM pg_cast
+    WHERE castfunc >= ${firstUserOid} AND (castcontext IN ('i', 'a') OR casttarget = 'json'::regtype)`,
 }

@@ -24,6 +24,8 @@ export interface Catalog {
   readonly roles: readonly string[] | undefined
   relation(schema: string, name: string): Relation | undefined
   relationByOid(oid: number): Relation | undefined
+  /** The relation, or composite type, whose rows are of this type. */
+  relationOfType(type: number): Relation | undefined
   /** Every relation of this name, in any schema. */
   relations(name: string): readonly Relation[]
   /** Every function, procedure and aggregate of this name, in any schema. */
@@ -51,6 +53,8 @@ export interface Relation {
   readonly schema: string
   readonly name: string
   readonly kind: RelationFact['kind']
+  /** OID of the type of its rows; 0 when it has none. */
+  readonly rowType: number
   /** Made by initdb. */
   readonly isBuiltin: boolean
   readonly columns: ReadonlyMap<string, CatalogColumn>
@@ -124,12 +128,39 @@ export interface CatalogFunction extends FunctionFact {
   readonly isExtension: boolean
   /** Of one of PostgreSQL's own what is known of it; `undefined` for what is opaque. */
   readonly class: FunctionClass | undefined
+  /** Of a function that users wrote in SQL what is known of its body, unless it runs with other rights or settings. */
+  readonly body: FunctionBody | undefined
   /** OIDs of the types of its arguments. */
   readonly types: readonly number[]
   /** No aggregate, window function or procedure. */
   readonly isPlain: boolean
   /** How many arguments a call may have; `most` is unlimited for VARIADIC. */
   readonly arguments: { readonly least: number; readonly most: number }
+}
+
+/** A function in SQL. */
+export interface FunctionBody {
+  /** `prosrc`, or of one with BEGIN ATOMIC or RETURN that, every name in it qualified. */
+  readonly text: string
+  readonly isAtomic: boolean
+  /** What the function sets `search_path` to while it runs. */
+  readonly searchPath: string | undefined
+  readonly inputs: readonly Parameter[]
+  /** Defaults of the last inputs, with commas between them. */
+  readonly defaults: string | undefined
+  /** It gives NULL, and does nothing, when an argument is NULL. */
+  readonly isStrict: boolean
+  /** OID of the type of its result, or of its rows. */
+  readonly result: number
+  /** OUT, INOUT and TABLE; none for a function that is declared by its type alone. */
+  readonly outputs: readonly Parameter[]
+}
+
+export interface Parameter {
+  /** Empty when it has none. */
+  readonly name: string
+  /** OID of its type. */
+  readonly type: number
 }
 
 export interface Operator {
@@ -176,6 +207,7 @@ export interface CatalogRows {
     schema: string
     name: string
     kind: string
+    rowType: number
     rules: boolean
     partitioned: readonly number[] | null
     definition: string | null
@@ -224,6 +256,20 @@ export interface CatalogRows {
     least: number
     most: number | null
   }[]
+  readonly bodies: readonly {
+    function: number
+    text: string
+    atomic: boolean
+    /** `name=value` for each setting. */
+    settings: readonly string[]
+    strict: boolean
+    result: number
+    defaults: string | null
+    names: readonly string[] | null
+    /** `pg_proc.proargmodes`; null when all are IN. */
+    modes: readonly string[] | null
+    types: readonly number[]
+  }[]
   readonly operators: readonly { schema: string; name: string; function: number }[]
   readonly types: readonly {
     oid: number
@@ -247,7 +293,10 @@ export interface CatalogRows {
  */
 export function catalog(generation: number, rows: CatalogRows, fixed?: Catalog): Catalog {
   const typeNames = new Map(rows.types.map(({ oid, name }) => [oid, name]))
-  const functionsByOid = new Map(rows.functions.map((row) => [row.oid, catalogFunction(row, typeNames)]))
+  const bodies = new Map(rows.bodies.map((row) => [row.function, functionBody(row)]))
+  const functionsByOid = new Map(
+    rows.functions.map((row) => [row.oid, catalogFunction(row, typeNames, bodies.get(row.oid))]),
+  )
   const function_ = (oid: number) =>
     functionsByOid.get(oid) ?? fixed?.functionByOid(oid) ?? missingFunction(oid)
   const functions = Map.groupBy(functionsByOid.values(), ({ name }) => name)
@@ -272,6 +321,9 @@ export function catalog(generation: number, rows: CatalogRows, fixed?: Catalog):
   const relationsByOid = new Map(relationsOf(rows, function_).map((relation) => [relation.oid, relation]))
   const usable = new Map(rows.usable.map(({ role, schemas }) => [role, new Set(schemas)]))
   const relations = Map.groupBy(relationsByOid.values(), ({ name }) => name)
+  const relationsByType = new Map(
+    [...relationsByOid.values()].filter(({ rowType }) => rowType > 0).map((each) => [each.rowType, each]),
+  )
 
   return {
     generation,
@@ -284,6 +336,7 @@ export function catalog(generation: number, rows: CatalogRows, fixed?: Catalog):
     roles: usable.size > maxRoles ? undefined : [...usable.keys()],
     relation: (schema, name) => relations.get(name)?.find((relation) => relation.schema === schema),
     relationByOid: (oid) => relationsByOid.get(oid),
+    relationOfType: (type) => relationsByType.get(type),
     relations: (name) => relations.get(name) ?? [],
     functions: (name) => functions.get(name) ?? [],
     functionByOid: (oid) => functionsByOid.get(oid),
@@ -365,6 +418,7 @@ function relationsOf(rows: CatalogRows, function_: (oid: number) => CatalogFunct
     schema: row.schema,
     name: row.name,
     kind: relationKinds[row.kind] ?? 'unknown',
+    rowType: row.rowType,
     isBuiltin: row.oid < firstUserOid,
     columns: new Map(columns.get(row.oid)?.map((column) => [column.name, column])),
     children: children.get(row.oid) ?? [],
@@ -399,6 +453,7 @@ const volatilities: Readonly<Record<string, FunctionFact['volatility']>> = {
 function catalogFunction(
   row: CatalogRows['functions'][number],
   typeNames: ReadonlyMap<number, string>,
+  body: FunctionBody | undefined,
 ): CatalogFunction {
   const types = row.types === '' ? [] : row.types.split(' ').map(Number)
   const isBuiltin = row.oid < firstUserOid
@@ -412,11 +467,35 @@ function catalogFunction(
     isBuiltin,
     isExtension: row.extension,
     class: isBuiltin && isOwnCode(row) ? functionClass(signatureOf(row, types, typeNames)) : undefined,
+    body,
     types,
     isPlain: row.plain,
     arguments: { least: row.least, most: row.most ?? Number.POSITIVE_INFINITY },
   }
 }
+
+/** Nothing when it sets more than `search_path` while it runs. */
+function functionBody(row: CatalogRows['bodies'][number]): FunctionBody | undefined {
+  const [setting, ...more] = row.settings
+  if (more.length > 0 || (setting !== undefined && !setting.startsWith(pathSetting))) return undefined
+  const all = row.types.map((type, index) => {
+    return { name: row.names?.[index] ?? '', type, mode: row.modes?.[index] ?? 'i' }
+  })
+  const those = (modes: string) =>
+    all.filter(({ mode }) => modes.includes(mode)).map(({ name, type }) => ({ name, type }))
+  return {
+    text: row.text,
+    isAtomic: row.atomic,
+    searchPath: setting?.slice(pathSetting.length),
+    inputs: those('ibv'),
+    defaults: row.defaults ?? undefined,
+    isStrict: row.strict,
+    result: row.result,
+    outputs: those('obt'),
+  }
+}
+
+const pathSetting = 'search_path='
 
 /** It was not replaced since by something else. */
 function isOwnCode({ language, definer }: CatalogRows['functions'][number]): boolean {
@@ -445,7 +524,7 @@ function missingFunction(oid: number): CatalogFunction {
     },
     ...{ definer: false, extension: false, plain: false, least: 0, most: null },
   }
-  return catalogFunction(row, new Map())
+  return catalogFunction(row, new Map(), undefined)
 }
 
 function groupBy<T, K, V>(items: readonly T[], key: (item: T) => K, value: (item: T) => V): Map<K, V[]> {

@@ -23,6 +23,10 @@ export interface Collected {
   /** The same columns by what they are used for. */
   readonly uses: Readonly<Record<Use, ReadonlySet<string>>>
   readonly functions: ReadonlySet<CatalogFunction>
+  /** What each call by name may mean. */
+  readonly calls: ReadonlyMap<Node, readonly CatalogFunction[]>
+  /** Of the functions those that run without a call by name: of operators, casts, and `(x).name`. */
+  readonly implied: ReadonlySet<CatalogFunction>
   /** Settings changed, each with its value where that is one constant. */
   readonly settings: ReadonlyMap<string, string | undefined>
   /** Of those, the ones that it sets, and the ones that it puts back to what the session began with. */
@@ -164,6 +168,8 @@ class Collector implements Collected {
     written: new Set<string>(),
   }
   readonly functions = new Set<CatalogFunction>()
+  readonly calls = new Map<Node, readonly CatalogFunction[]>()
+  readonly implied = new Set<CatalogFunction>()
   readonly settings = new Map<string, string | undefined>()
   readonly sets = new Set<string>()
   readonly resets = new Set<string>()
@@ -1010,6 +1016,8 @@ class Collector implements Collected {
     else if (qualifier !== undefined && this.#userFunctions(name)) this.#columnsOf(qualified ?? [], '*', use)
     // Rows of rules and triggers.
     else if (qualifier === 'old' || qualifier === 'new') return
+    // A field of a function's argument.
+    else if (this.#scope.parameters?.has(qualifier ?? '') || this.#scope.parameters?.has(name)) return
     else if (!this.#hasUnnamedColumns && !this.#madeColumns.has(name)) {
       this.problems.add(`column "${name}" is unknown`)
       this.hasUnknownName = true
@@ -1049,15 +1057,21 @@ class Collector implements Collected {
     const found = this.#visible(this.#catalog.functions(last), name)
     const exact = found.filter((candidate) => takes(candidate, count))
     if (last === 'set_config' || last === 'pg_reload_conf') this.#setConfig(nodes(body.args))
-    for (const candidate of exact.length > 0 && !body.agg_within_group ? exact : found)
-      this.functions.add(candidate)
+    const meant = exact.length > 0 && !body.agg_within_group ? exact : found
+    this.calls.set(body, meant)
+    for (const candidate of meant) this.functions.add(candidate)
     if (found.length === 0) this.#unknownFunctions.set(name.join('.'), count)
+  }
+
+  #imply(called: CatalogFunction): void {
+    this.functions.add(called)
+    this.implied.add(called)
   }
 
   /** `TABLESAMPLE f (…)` calls f, whose one argument is not in the text. */
   #sample(name: readonly string[]): void {
     const found = this.#visible(this.#catalog.functions(name.at(-1) ?? ''), name)
-    for (const each of found) this.functions.add(each)
+    for (const each of found) this.#imply(each)
     if (found.length === 0) this.problems.add(`function "${name.join('.')}" is unknown`)
   }
 
@@ -1083,7 +1097,7 @@ class Collector implements Collected {
   /** Adds functions of users that take one argument. @returns whether there are any */
   #userFunctions(name: string): boolean {
     const found = this.#catalog.functions(name).filter((each) => !each.isBuiltin && takes(each, 1))
-    for (const each of found) this.functions.add(each)
+    for (const each of found) this.#imply(each)
     return found.length > 0
   }
 
@@ -1091,7 +1105,7 @@ class Collector implements Collected {
     const name = syntaxFunctions[kind]
     if (name === undefined) return
     this.#madeColumns.add(name)
-    for (const each of this.#catalog.functions(name)) if (!each.isBuiltin) this.functions.add(each)
+    for (const each of this.#catalog.functions(name)) if (!each.isBuiltin) this.#imply(each)
   }
 
   /**
@@ -1102,15 +1116,14 @@ class Collector implements Collected {
     const last = name.at(-1) ?? ''
     for (const operator of this.#visible(this.#catalog.operators(last), name)) {
       const { isExtension, volatility, language } = operator.function
-      if (!(isExtension && volatility === 'immutable' && language === 'c'))
-        this.functions.add(operator.function)
+      if (!(isExtension && volatility === 'immutable' && language === 'c')) this.#imply(operator.function)
     }
   }
 
   /** What a cast may run. With what arguments nobody sees here. */
   #checks({ functions }: Type): void {
     for (const each of functions) {
-      this.functions.add(each)
+      this.#imply(each)
       if (each.name === 'set_config') this.#setting('*', undefined)
     }
   }

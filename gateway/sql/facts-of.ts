@@ -4,17 +4,22 @@ import type { Catalog, Relation } from './catalog.ts'
 import type { Collected, Use } from './collect.ts'
 import { reachedBy } from './reached.ts'
 
-/** @param viewFacts facts of a view's query; `undefined` when it has none that could be analysed */
+/**
+ * @param viewFacts facts of a view's query; `undefined` when it has none that could be analysed
+ * @param bodies facts of the functions in SQL that it calls
+ */
 export function factsOf(
   text: string,
   all: readonly Collected[],
   catalog: Catalog,
   viewFacts: (view: Relation) => SqlFacts | undefined,
+  bodies: readonly SqlFacts[],
 ): SqlFacts {
   const run = all.flatMap(({ runs }) => runs.map(({ facts }) => facts))
+  const done = [...run, ...bodies]
   const reached = all.map((each) => reachedBy(each, catalog, viewFacts))
   const words = (own: (each: Collected) => Iterable<string>, of: (facts: SqlFacts) => readonly string[]) =>
-    sorted([...all.flatMap((each) => [...own(each)]), ...run.flatMap(of)])
+    sorted([...all.flatMap((each) => [...own(each)]), ...done.flatMap(of)])
   const columns = (use: Use, of: (facts: SqlFacts) => readonly string[]) => words(({ uses }) => uses[use], of)
   const problems = sorted([
     ...all.flatMap((each) => [...each.problems]),
@@ -58,16 +63,18 @@ export function factsOf(
     columns_written: columns('written', (facts) => facts.columns_written),
     reached: relationFacts([
       ...reached.flatMap(({ relations }) => relations),
-      ...run.flatMap((facts) => facts.reached),
+      ...done.flatMap((facts) => facts.reached),
+      ...bodies.flatMap((facts) => facts.relations),
     ]),
     hidden_functions: functionFacts([
       ...reached.flatMap(({ functions }) => functions),
-      ...run.flatMap((facts) => facts.hidden_functions),
+      ...done.flatMap((facts) => facts.hidden_functions),
+      ...bodies.flatMap((facts) => facts.functions),
     ]),
-    rules: sorted([...reached.flatMap(({ rules }) => rules), ...run.flatMap((facts) => facts.rules)]),
+    rules: sorted([...reached.flatMap(({ rules }) => rules), ...done.flatMap((facts) => facts.rules)]),
     locks: lockFacts([
       ...all.flatMap((each) => [...each.locks.values()]),
-      ...run.flatMap(({ locks }) => locks),
+      ...done.flatMap(({ locks }) => locks),
     ]),
     files: words(
       ({ files }) => files,
@@ -78,7 +85,7 @@ export function factsOf(
       (facts) => facts.programs,
     ),
     size: sizeOf(text),
-    has_where: all.every((each) => each.hasWhere) && run.every((facts) => facts.has_where),
+    has_where: all.every((each) => each.hasWhere) && done.every((facts) => facts.has_where),
   }
 }
 

@@ -82,6 +82,7 @@ export function withOwnTemporary(all: Catalog, schema: string | undefined): Cata
     temporary: { schema },
     relation: (name, relation) => seen(all.relation(name === 'pg_temp' ? (schema ?? name) : name, relation)),
     relationByOid: (oid) => seen(all.relationByOid(oid)),
+    relationOfType: (type) => seen(all.relationOfType(type)),
     relations: (name) => allSeen(all.relations(name)),
     functions: (name) => allSeen(all.functions(name)),
     functionByOid: (oid) => seen(all.functionByOid(oid)),
@@ -125,6 +126,8 @@ const ownObjects: Readonly<Record<Exclude<keyof typeof queries, 'usable'>, strin
   references: undefined,
   follows: undefined,
   functions: 'oid',
+  // Of those with BEGIN ATOMIC the text is missing: nobody looks into them before they are committed.
+  bodies: undefined,
   operators: undefined,
   types: 'oid',
   unseen: undefined,

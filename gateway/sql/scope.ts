@@ -29,6 +29,8 @@ export interface Scope {
   readonly readsAsWritten: boolean
   /** What earlier statements of the same text have defined. */
   readonly defined?: Defined
+  /** In the body of a function: the names of its arguments. */
+  readonly parameters?: ReadonlySet<string>
 }
 
 export interface SessionNames {

@@ -29,6 +29,15 @@ export interface Part {
   readonly prepares: readonly Named[]
   /** What DECLARE opens in it. */
   readonly opens: readonly Named[]
+  /** The body of a function that users wrote in SQL, called here; nothing where it cannot be looked into. */
+  bodyOf(called: CatalogFunction): FunctionParts | undefined
+}
+
+/** The body of a function. */
+export interface FunctionParts {
+  readonly statements: readonly Part[]
+  /** One SELECT of the defaults of its last arguments; none when it has none. */
+  readonly defaults: readonly Part[]
 }
 
 /** What tracing one part found. */
@@ -94,7 +103,7 @@ const rowless = new Set(['LockStmt', 'TruncateStmt'])
 /** @throws Denied `unmaskable` */
 export function tracePart(part: Part, context: TraceContext): Traced {
   const { tree, collected } = part
-  refuseUntraceable(collected, context)
+  refuseUntraceable(part, context, [])
   for (const { statement } of part.prepares) statement.trace(context.masks)
   const opens = part.opens.map(({ statement }) => statement.trace(context.masks))
   const runs = collected.runs.map((statement) => statement.trace(context.masks))
@@ -117,12 +126,14 @@ export function tracePart(part: Part, context: TraceContext): Traced {
     )
   }
 
-  const isCarried = refuseCarried(collected, context)
-  const relations = [...collected.relations.keys()]
+  const all = withBodies(part)
+  const isCarried = all.map((each) => refuseCarried(each.collected, context)).includes(true)
+  for (const inner of all) if (inner !== part) refuseWritten(inner, context)
+  const relations = all.flatMap((each) => [...each.collected.relations.keys()])
   const touched = relations.some((relation) => reaches(relation, context))
   if (!touched) return shown(relations, isCarried || checksLate(collected))
   if (rowless.has(Object.keys(tree)[0] ?? '')) return shown([], touched)
-  for (const relation of relations) refusePartition(relation, tree, context)
+  for (const relation of relations) for (const each of all) refusePartition(relation, each.tree, context)
   const lineage = context.lineage(part)
   const { outputs, masked } = maskedResult(lineage, context.masked)
   const written = lineage.writes.flatMap((write) => writtenBy(write, context))
@@ -261,11 +272,31 @@ function reaches(relation: Relation, context: TraceContext): boolean {
   if (context.masked.of(relation).size > 0) return true
   if (!isView(relation)) return false
   const parts = context.view(relation) ?? []
-  return parts.some(({ collected }) => [...collected.relations.keys()].some((each) => reaches(each, context)))
+  return parts
+    .flatMap(withBodies)
+    .some(({ collected }) => [...collected.relations.keys()].some((each) => reaches(each, context)))
 }
 
-/** What no statement may do while columns are masked, whether it names one or not. */
-function refuseUntraceable(collected: Collected, context: TraceContext): void {
+/** A statement, and those of the functions that it calls, and that those call. */
+function withBodies(part: Part): readonly Part[] {
+  const found = new Set([part])
+  // A Set yields what is added to it while it is walked.
+  for (const each of found) {
+    for (const called of each.collected.functions) {
+      const { statements = [], defaults = [] } = each.bodyOf(called) ?? {}
+      for (const inner of [...statements, ...defaults]) found.add(inner)
+    }
+  }
+  return [...found]
+}
+
+/**
+ * What no statement may do while columns are masked, whether it names one or not.
+ *
+ * @param within the functions whose bodies are around it
+ */
+function refuseUntraceable(part: Part, context: TraceContext, within: readonly CatalogFunction[]): void {
+  const { collected } = part
   const [problem] = collected.problems
   if (problem !== undefined) throw unmaskable(problem)
   for (const command of collected.commands) {
@@ -278,25 +309,106 @@ function refuseUntraceable(collected: Collected, context: TraceContext): void {
     if (!isReset && !isHarmlessSetting(name, value, collected.resets.has(name)))
       throw unmaskable(`setting "${name}" may change what is masked`)
   }
-  for (const each of [...collected.functions, ...context.hiddenFunctions]) refuseFunction(each, context)
+  for (const each of collected.functions) refuseFunction(each, part, context, within)
+  for (const each of context.hiddenFunctions) if (!isKnown(each, context)) throw opaque(each)
   for (const [relation, access] of collected.relations) {
-    refuseRelation(relation, access.has('write'), context)
+    refuseRelation(relation, access.has('write'), { part, context, within })
   }
 }
 
-function refuseFunction(called: CatalogFunction, { trusted }: TraceContext): void {
-  const name = nameOf(called)
-  if (isHarmless(called) || trusted.has(name)) return
-  throw unmaskable(`function "${name}" may reach masked columns, and the configuration does not trust it`)
+function isKnown(called: CatalogFunction, { trusted }: TraceContext): boolean {
+  return isHarmless(called) || trusted.has(nameOf(called))
 }
 
-function refuseRelation(named: Relation, isWritten: boolean, context: TraceContext): void {
+/** A function in SQL is as good as its body. */
+function refuseFunction(
+  called: CatalogFunction,
+  part: Part,
+  context: TraceContext,
+  within: readonly CatalogFunction[],
+): void {
+  if (isKnown(called, context)) return
+  // Of what runs without a call by name nobody follows the arguments.
+  if (part.collected.implied.has(called)) refuseUnseen(called, part, context, within)
+  const body = part.bodyOf(called)
+  if (!body) throw opaque(called)
+  inside(called, within, (around) => {
+    for (const each of [...body.statements, ...body.defaults]) refuseUntraceable(each, context, around)
+  })
+}
+
+/** A function that gets whatever values there are may only look at those, and at what is not masked. */
+function refuseUnseen(
+  called: CatalogFunction,
+  part: Part,
+  context: TraceContext,
+  within: readonly CatalogFunction[],
+): void {
+  if (isKnown(called, context)) return
+  const body = part.bodyOf(called)
+  if (!body) throw opaque(called)
+  inside(called, within, (around) => {
+    for (const each of [...body.statements, ...body.defaults]) {
+      const { commands, hasLocks, settings, functions, relations, problems } = each.collected
+      const isReading = [...commands].every((command) => command === 'select') && !hasLocks
+      if (!isReading || settings.size > 0 || problems.size > 0) throw opaque(called)
+      if ([...relations.keys()].some((relation) => reaches(relation, context)))
+        throw unmaskable('it reads masked columns, and runs without being called')
+      for (const inner of functions) refuseUnseen(inner, each, context, around)
+      for (const relation of relations.keys())
+        refuseRelation(relation, false, { part: each, context, within: around })
+    }
+  })
+}
+
+/** What a function writes there, the statement that calls it does not tell. */
+function refuseWritten({ collected }: Part, context: TraceContext): void {
+  for (const [relation, access] of collected.relations) {
+    if (access.has('write') && reaches(relation, context))
+      throw unmaskable(`a function would write to "${nameOf(relation)}", which has masked columns`)
+  }
+}
+
+/** More functions within one another than these are not looked into. */
+const maxDepth = 16
+
+/** What is wrong in a body is told with the function's name. */
+function inside(
+  called: CatalogFunction,
+  within: readonly CatalogFunction[],
+  refuse: (around: readonly CatalogFunction[]) => void,
+): void {
+  if (within.includes(called) || within.length >= maxDepth)
+    throw unmaskable(`function "${nameOf(called)}" calls itself, or too many others`)
+  try {
+    refuse([...within, called])
+  } catch (error) {
+    if (!(error instanceof Denied)) throw error
+    throw unmaskable(`in function "${nameOf(called)}": ${error.message.slice(prefix.length)}`)
+  }
+}
+
+function opaque(called: CatalogFunction): Denied {
+  return unmaskable(
+    `function "${nameOf(called)}" may reach masked columns, and the configuration does not trust it`,
+  )
+}
+
+/** Where a relation is named. */
+interface Place {
+  readonly part: Part
+  readonly context: TraceContext
+  readonly within: readonly CatalogFunction[]
+}
+
+function refuseRelation(named: Relation, isWritten: boolean, place: Place): void {
+  const { part, context, within } = place
   if (named.hasRules) throw unmaskable(`rules rewrite what is done to "${nameOf(named)}"`)
   for (const relation of reached(named, isWritten, context)) {
-    refuseKind(relation, isWritten, context)
+    refuseKind(relation, isWritten, place)
     refusePolicies(relation, context)
-    for (const each of relation.functionsOnRead) refuseFunction(each, context)
-    if (isWritten) for (const each of relation.functionsOnWrite) refuseFunction(each, context)
+    for (const each of relation.functionsOnRead) refuseUnseen(each, part, context, within)
+    if (isWritten) for (const each of relation.functionsOnWrite) refuseUnseen(each, part, context, within)
   }
 }
 
@@ -367,7 +479,7 @@ function reached(named: Relation, isWritten: boolean, context: TraceContext): Re
   return found
 }
 
-function refuseKind(relation: Relation, isWritten: boolean, context: TraceContext): void {
+function refuseKind(relation: Relation, isWritten: boolean, place: Place): void {
   const name = nameOf(relation)
   if (relation.isBuiltin) {
     if (isHarmlessRelation(relation) && !isWritten) return
@@ -381,7 +493,7 @@ function refuseKind(relation: Relation, isWritten: boolean, context: TraceContex
       return
     case 'view':
     case 'materialized view':
-      refuseView(relation, isWritten, context)
+      refuseView(relation, isWritten, place)
       return
     case 'foreign table':
       throw unmaskable(`foreign table "${name}" may show masked columns under another name`)
@@ -391,13 +503,15 @@ function refuseKind(relation: Relation, isWritten: boolean, context: TraceContex
 }
 
 /** A view is as good as its query. */
-function refuseView(view: Relation, isWritten: boolean, context: TraceContext): void {
+function refuseView(view: Relation, isWritten: boolean, place: Place): void {
+  const { context, within } = place
   const parts = context.view(view)
   if (!parts) throw unmaskable(`view "${nameOf(view)}" cannot be analysed`)
-  for (const { collected } of parts) {
-    refuseUntraceable(collected, context)
+  for (const part of parts) {
+    refuseUntraceable(part, context, within)
     if (!isWritten) continue
-    for (const relation of collected.relations.keys()) refuseRelation(relation, isWritten, context)
+    for (const relation of part.collected.relations.keys())
+      refuseRelation(relation, isWritten, { part, context, within })
   }
 }
 
@@ -406,5 +520,7 @@ function nameOf({ schema, name }: { readonly schema: string; readonly name: stri
 }
 
 function unmaskable(reason: string): Denied {
-  return new Denied('unmaskable', `Cannot trace masked columns: ${reason}`)
+  return new Denied('unmaskable', prefix + reason)
 }
+
+const prefix = 'Cannot trace masked columns: '

@@ -296,7 +296,7 @@ describe('relations', () => {
   })
 
   test('are uncertain once an earlier statement of the text has changed what names mean', () => {
-    expect(facts('SELECT mail_of(1); TABLE orders').status).toBe('unresolved')
+    expect(facts('SELECT owner_name(); TABLE orders').status).toBe('unresolved')
     expect(facts('ALTER TABLE orders RENAME TO x; TABLE customers').status).toBe('unresolved')
     expect(facts('DO $$BEGIN END$$; TABLE customers').status).toBe('unresolved')
     expect(facts('BEGIN; TABLE customers; COMMIT').status).toBe('known')
@@ -839,7 +839,7 @@ describe('a statement', () => {
   })
 
   test.each([
-    'SELECT mail_of(1)',
+    'SELECT owner_name()',
     'SELECT vip(1)',
     "SELECT nextval('orders_id_seq')",
     "SELECT note @@@ 'x' FROM orders",
@@ -889,7 +889,7 @@ describe('a statement', () => {
     expect(changes('ALTER TABLE orders RENAME TO x')).toBe('barrier catalog')
     expect(changes('DO $$BEGIN END$$')).toBe('barrier path catalog temporary')
     expect(changes('CALL tidy()')).toBe('barrier path catalog temporary')
-    expect(changes('SELECT mail_of(1)')).toBe('barrier path temporary')
+    expect(changes('SELECT owner_name()')).toBe('barrier path temporary')
     expect(changes('TABLE dumped')).toBe('barrier path temporary')
     expect(changes('INSERT INTO audited (id) VALUES (1)')).toBe('barrier path temporary')
     expect(changes('PREPARE p AS SELECT 1')).toBe('barrier')

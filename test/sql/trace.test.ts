@@ -25,8 +25,6 @@ const attacks: readonly (string | readonly string[])[] = [
   'SELECT c.mail_of_row FROM customers c',
   'SELECT o.everything FROM orders o',
   'SELECT (o).everything FROM orders o',
-  'SELECT mail_of_row(c) FROM customers c',
-  'SELECT mail_of(1)',
   'SELECT owner_name()',
   'SELECT json_agg(c) FROM customers c',
   'SELECT array_agg(email) FROM customers',
@@ -48,7 +46,6 @@ const attacks: readonly (string | readonly string[])[] = [
   'TABLE customers UNION TABLE customers',
   'SELECT u FROM customers c, unnest(ARRAY[c.email]) u',
   'SELECT j.* FROM customers c, jsonb_each_text(to_jsonb(c)) j',
-  'SELECT r.* FROM ROWS FROM (mail_of(1)) r',
   'TABLE dumped',
   'SELECT EXISTS (SELECT 1 FROM customers WHERE email LIKE $$a%$$)',
   'SELECT EXISTS (SELECT DISTINCT email FROM customers)',
@@ -134,8 +131,6 @@ const attacks: readonly (string | readonly string[])[] = [
   "SELECT ts_rewrite('a'::tsquery, 'SELECT to_tsquery(''a''), to_tsquery(''b'') FROM customers')",
   "SELECT note @@@ 'x' FROM orders",
   "SELECT note OPERATOR(public.@@@) 'x' FROM orders",
-  "SELECT 'x'::short",
-  "SELECT short('x')",
   'SELECT most_common_vals FROM pg_stats',
   'SELECT * FROM pg_statistic',
   'SELECT query FROM pg_stat_activity',
@@ -164,6 +159,10 @@ const attacks: readonly (string | readonly string[])[] = [
 
 /** Statements that bring masked values out where they can be hidden: as they are, or all that is made of them. */
 const hidden: typeof attacks = [
+  // Functions in SQL are read through
+  'SELECT mail_of_row(c) FROM customers c',
+  'SELECT mail_of(1)',
+  'SELECT r.* FROM ROWS FROM (mail_of(1)) r',
   'SELECT upper(email) FROM customers',
   'SELECT email || id FROM customers',
   'SELECT CAST(email AS varchar(90)) FROM customers',

@@ -1,19 +1,12 @@
 /** The lineage of statements over one catalog, and of the views in it; each is worked out once. @module */
 import type { Catalog, Relation } from '../catalog.ts'
-import type { Resolution } from '../collect.ts'
-import { child, type Node, nodes } from '../node.ts'
+import { child, nodes } from '../node.ts'
 import type { Flow, Source } from './flow.ts'
 import { type Column, column } from './level.ts'
-import { type Lineage, lineageOf } from './lineage.ts'
+import { type Lineage, lineageOf, type Named } from './lineage.ts'
 import { isScalarType } from './total.ts'
 import { Untraceable } from './untraceable.ts'
 import type { Use } from './use.ts'
-
-/** One statement, with what its names mean. */
-export interface Named {
-  readonly tree: Node
-  readonly collected: { readonly resolutions: ReadonlyMap<Node, Resolution> }
-}
 
 export interface CatalogLineage {
   of(part: Named): Lineage
@@ -40,8 +33,7 @@ export function catalogLineage(
   function of(part: Named): Lineage {
     const known = lineages.get(part)
     if (known) return known
-    const { resolutions } = part.collected
-    const found = lineageOf(part.tree, { catalog, resolutions, columnsOf, usesOf, seenBy })
+    const found = lineageOf({ catalog, statement: part, columnsOf, usesOf, seenBy })
     lineages.set(part, found)
     return found
   }

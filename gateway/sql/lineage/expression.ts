@@ -2,8 +2,9 @@
 import type { Catalog } from '../catalog.ts'
 import { child, isNode, kinded, type Node, names, nodes, text } from '../node.ts'
 import { computed, constant, either, type Flow, unionOf, unquiet } from './flow.ts'
+import type { Input } from './function-call.ts'
 import { unknownIn } from './known-nodes.ts'
-import { type Column, inItem, itemOf, type Level, resolve, rowItem, wholeRow } from './level.ts'
+import { type Column, fieldsOf, inItem, itemOf, type Level, resolve, rowItem, wholeRow } from './level.ts'
 import {
   isInteger,
   isNotOverloaded,
@@ -22,6 +23,10 @@ import type { Use } from './use.ts'
 export interface Surroundings {
   readonly catalog: Catalog
   use(use: Omit<Use, 'place'>): void
+  /** What a call of functions in SQL gives; nothing when it can be of no such. */
+  called(call: Node, level: Level | undefined): readonly Column[] | undefined
+  /** What stands for `$1` in the body of a function; nothing outside of one. @throws Untraceable */
+  input(number: number): Input | undefined
   /** The columns of a subquery. */
   query(select: unknown, level: Level | undefined): readonly Column[]
   /** Counts what is walked. @throws Untraceable when it is too much */
@@ -46,7 +51,7 @@ export class Expressions {
       case 'A_Const':
         return { ...constant, bulk: 1 + constantLength(body) / 1_000 }
       case 'ParamRef':
-        return { ...constant, bulk: parameterBulk }
+        return this.#around.input(Number(body.number ?? 0))?.flow ?? { ...constant, bulk: parameterBulk }
       case 'SQLValueFunction':
       case 'SetToDefault':
       case 'MergeSupportFunc':
@@ -81,7 +86,7 @@ export class Expressions {
       case 'A_ArrayExpr': {
         const flows = this.#flows(body.elements, level)
         const array = computed(flows, { isRow: true })
-        if (!flows.every((each) => isScalar(each, this.#catalog))) return this.#failing(array, 'an array')
+        if (!flows.every((each) => isScalar(each, this.#catalog))) return this.failing(array, 'an array')
         return this.#grown(array, 'an array')
       }
       case 'List':
@@ -114,7 +119,7 @@ export class Expressions {
 
   /** All that is in XML or JSON syntax, whose parts are of no matter. */
   everything(body: Node, level: Level | undefined): Flow {
-    return this.#failing({ ...this.#everything(body, level), isFixed: false }, 'XML or JSON syntax')
+    return this.failing({ ...this.#everything(body, level), isFixed: false }, 'XML or JSON syntax')
   }
 
   /** Two columns of the same name that a join compares. */
@@ -144,8 +149,9 @@ export class Expressions {
     const [kind, body] = this.#known(value)
     switch (kind) {
       case 'A_Const':
-      case 'ParamRef':
         return true
+      case 'ParamRef':
+        return this.#around.input(Number(body.number ?? 0))?.flow.isQuiet ?? true
       case 'ColumnRef':
         return this.#isSteadyColumn(fieldsOf(body), level)
       case 'BoolExpr':
@@ -199,7 +205,7 @@ export class Expressions {
       const name = fields.at(-1) ?? ''
       // `c.f` calls the function f with the row c.
       if (!(error instanceof Untraceable) || fields.length < 2 || !this.#isFunction(name)) throw error
-      return this.#failing(wholeRow(itemOf(fields.slice(0, -1), level)), `function "${name}"`)
+      return this.failing(wholeRow(itemOf(fields.slice(0, -1), level)), `function "${name}"`)
     }
   }
 
@@ -212,7 +218,9 @@ export class Expressions {
     const steps = nodes(indirection)
     const [step] = steps
     const column = isNode(arg) ? child(arg, 'ColumnRef') : {}
-    const item = column.fields ? rowItem(fieldsOf(column), level) : undefined
+    const { number } = isNode(arg) ? child(arg, 'ParamRef') : {}
+    const given = typeof number === 'number' ? this.#around.input(number)?.row : undefined
+    const item = column.fields ? rowItem(fieldsOf(column), level) : given
     const name = step && names([step])[0]
     const isField = item !== undefined && name !== undefined
     let flow = isField ? inItem(item, name) : this.flow(arg, level)
@@ -244,7 +252,7 @@ export class Expressions {
     const isWider = isPlainType && isBuiltin && (name === 'numeric' || name === 'int8')
     if (isWider && isPlain(flow) && [...flow.sources].every(({ column }) => isInteger(column.type)))
       return computed([flow])
-    return this.#failing(computed([flow], { isRow: true }), `a cast to "${name}"`)
+    return this.failing(computed([flow], { isRow: true }), `a cast to "${name}"`)
   }
 
   // ── Operators ─────────────────────────────────────────────────────────────────────────────────────
@@ -278,7 +286,7 @@ export class Expressions {
       return this.#grown(result, what)
     if (isPlainOperator && jsonbAccess.has(symbol) && flows.every(isJsonb))
       return { ...result, bulk: largest(flows), isRow: symbol === '->' || symbol === '#>' }
-    return this.#failing(result, what)
+    return this.failing(result, what)
   }
 
   /** Comparing cannot fail where the values have an order of their own. */
@@ -286,7 +294,7 @@ export class Expressions {
     const result = computed(flows, { bulk })
     // IN and BETWEEN leave out what is decided already: a failure there would tell how.
     if (!result.isQuiet) this.#use('condition', result)
-    return flows.every((each) => isScalar(each, this.#catalog)) ? result : this.#failing(result, what)
+    return flows.every((each) => isScalar(each, this.#catalog)) ? result : this.failing(result, what)
   }
 
   /** AND and OR leave out what the other side makes superfluous: then a failure there would tell of this one. */
@@ -346,6 +354,15 @@ export class Expressions {
   // ── Functions and subqueries ──────────────────────────────────────────────────────────────────────
 
   #call(body: Node, level: Level | undefined): Flow {
+    const columns = this.#around.called(body, level)
+    const [only] = columns ?? []
+    if (columns && only) {
+      if (columns.length === 1) return only.flow
+      return computed(
+        columns.map(({ flow }) => flow),
+        { isRow: true },
+      )
+    }
     const name = names(body.funcname)
     const args = this.#flows(body.args, level)
     const order = this.#sorted(body.agg_order, level)
@@ -358,7 +375,7 @@ export class Expressions {
     const makes = rule?.makes ?? 'all'
     const bulk = makes === 'one' ? largest(args) : computed(args).bulk * (makes === 'twice' ? 2 : 1)
     const isFixed = this.#isPure(name) && flows.every((each) => each.isFixed)
-    const result = computed(flows, { bulk, isRow: rule?.isComposite ?? true, isFixed })
+    const result = computed(flows, { bulk, isRow: rule?.isComposite === true || !rule, isFixed })
     const what = `function "${name.join('.')}"`
     const isTotal =
       rule !== undefined &&
@@ -367,11 +384,11 @@ export class Expressions {
       args.every(({ sources }, index) => sources.size === 0 || rule.at(index)) &&
       order.every((each) => isScalar(each, this.#catalog)) &&
       (rule.of === 'any' || args.every((each) => isScalar(each, this.#catalog)))
-    if (!isTotal) return this.#failing(result, what)
+    if (!isTotal) return this.failing(result, what)
     // An index on it is read in its order, to the first row that the other conditions let through.
     const isEnd = !body.over && !body.agg_filter && ['min', 'max'].includes(name.at(-1) ?? '')
     if (isEnd && !(isOwn(body.args, level) ? level?.isSteady : isSteadyThroughout(level)))
-      return this.#failing(result, `${what} beside such conditions`)
+      return this.failing(result, `${what} beside such conditions`)
     const grown = this.#grown(result, what)
     if (!rule.failsBy) return grown
     const unfit = [...sources].filter((source) => mayBeUnfitForJsonb(source, this.#catalog))
@@ -400,7 +417,7 @@ export class Expressions {
         return { ...value, isQuiet: false, isFixed: false, origin: undefined }
       }
       case 'ARRAY_SUBLINK':
-        return this.#failing(computed(flows, { isRow: true, isFixed: false }), 'ARRAY')
+        return this.failing(computed(flows, { isRow: true, isFixed: false }), 'ARRAY')
       case 'ANY_SUBLINK':
       case 'ALL_SUBLINK': {
         const tested = [this.flow(body.testexpr, level), ...flows]
@@ -410,7 +427,7 @@ export class Expressions {
         this.#use('condition', result)
         const isTotal = isTotalComparison(operator, this.#catalog)
         if (isTotal && tested.every((each) => isScalar(each, this.#catalog))) return result
-        return this.#failing(result, 'IN, ANY or ALL')
+        return this.failing(result, 'IN, ANY or ALL')
       }
       default:
         throw new Untraceable('a kind of subquery that is not known')
@@ -448,7 +465,8 @@ export class Expressions {
 
   // ── What may go wrong ─────────────────────────────────────────────────────────────────────────────
 
-  #failing(flow: Flow, what: string): Flow {
+  /** It may fail, grow or take long by what flows into it. */
+  failing(flow: Flow, what: string): Flow {
     const { sources, isFixed } = flow
     if (sources.size > 0) this.#around.use({ kind: 'failure', sources, isFixed, what })
     return {
@@ -463,7 +481,7 @@ export class Expressions {
 
   #grown(flow: Flow, what: string): Flow {
     if (flow.bulk <= maxBulk) return flow
-    return this.#failing(flow, `${what} of that size`)
+    return this.failing(flow, `${what} of that size`)
   }
 
   #use(kind: Use['kind'], { sources, isFixed }: Flow): void {
@@ -482,11 +500,6 @@ export class Expressions {
     const problem = unknownIn(kind, body)
     if (problem !== undefined) throw new Untraceable(problem)
   }
-}
-
-/** Names of a column reference, the star as `*`. */
-export function fieldsOf(column: Node): readonly string[] {
-  return nodes(column.fields).map((field) => ('A_Star' in field ? '*' : (names([field])[0] ?? '')))
 }
 
 /** Whether an aggregate of this belongs to the query that it stands in: one of outer columns belongs to an outer query. */

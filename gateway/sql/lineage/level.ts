@@ -1,5 +1,6 @@
 /** What names mean at one level of a query. Source: PostgreSQL's parse_relation.c and parse_expr.c. @module */
 import type { Relation } from '../catalog.ts'
+import { type Node, names, nodes } from '../node.ts'
 import type { Ctes } from './ctes.ts'
 import { computed, constant, type Flow, type Origin } from './flow.ts'
 import { Untraceable } from './untraceable.ts'
@@ -38,6 +39,11 @@ export interface Level extends Namespace {
 }
 
 export const emptyNamespace: Namespace = { items: [], star: [] }
+
+/** Names of a column reference, the star as `*`. */
+export function fieldsOf(column: Node): readonly string[] {
+  return nodes(column.fields).map((field) => ('A_Star' in field ? '*' : (names([field])[0] ?? '')))
+}
 
 export function column(name: string | undefined, flow: Flow): Column {
   return { name, flow, isOpen: false }

@@ -4,20 +4,30 @@
  *
  * @module
  */
-import type { Catalog, Relation } from '../catalog.ts'
+import type { Catalog, CatalogFunction, FunctionBody, Relation } from '../catalog.ts'
 import type { Resolution } from '../collect.ts'
 import { copiedColumns } from '../copy-query.ts'
 import { child, isNode, kinded, type Node, names, nodes, text } from '../node.ts'
 import { optionIsOn } from '../option.ts'
 import { type Cte, type Ctes, findCte } from './ctes.ts'
-import { Expressions, fieldsOf, type Surroundings } from './expression.ts'
+import { Expressions, type Surroundings } from './expression.ts'
 import { computed, constant, either, type Flow, type Source, unquiet } from './flow.ts'
+import {
+  type Argument,
+  argumentsOf,
+  asInput,
+  bound,
+  type Input,
+  parametersLevel,
+  resultOf,
+} from './function-call.ts'
 import { type Given, givenByRows, givenBySet } from './given.ts'
 import { unknownIn } from './known-nodes.ts'
 import {
   type Column,
   column,
   emptyNamespace,
+  fieldsOf,
   type Item,
   isWild,
   itemOf,
@@ -52,7 +62,7 @@ export interface Write {
 
 export interface LineageContext {
   readonly catalog: Catalog
-  readonly resolutions: ReadonlyMap<Node, Resolution>
+  readonly statement: Named
   /** The columns of a relation; those of a view with what flows into them. @throws Untraceable */
   columnsOf(relation: Relation): readonly Column[]
   /** What the query of a view, and of those that it reads, uses columns for. */
@@ -61,6 +71,30 @@ export interface LineageContext {
   seenBy(relation: Relation): ReadonlySet<Source>
 }
 
+/** One statement, with what its names mean. */
+export interface Named {
+  readonly tree: Node
+  readonly collected: {
+    readonly resolutions: ReadonlyMap<Node, Resolution>
+    /** What each call by name may mean. */
+    readonly calls: ReadonlyMap<Node, readonly CatalogFunction[]>
+  }
+  /** The body of a function that users wrote in SQL. */
+  bodyOf(
+    called: CatalogFunction,
+  ): { readonly statements: readonly Named[]; readonly defaults: readonly Named[] } | undefined
+}
+
+/** A function whose body is walked. */
+interface Frame {
+  readonly called: CatalogFunction
+  readonly inputs: readonly Input[]
+  /** The part of the statement that calls it. */
+  readonly place: string
+}
+
+/** More functions within one another than these are not looked into. */
+const maxFrames = 16
 /** More is no statement that anybody writes: nested recursion multiplies. */
 const maxSteps = 40_000
 /** PostgreSQL's MaxTupleAttributeNumber: no result has more columns, however many stars ask for them. */
@@ -68,10 +102,10 @@ export const maxColumns = 1_664
 /** A recursive query gets no further sources after as many rounds as it has columns; few have as many. */
 const maxRounds = 50
 
-export function lineageOf(statement: Node, context: LineageContext): Lineage {
+export function lineageOf(context: LineageContext): Lineage {
   const walk = new Walk(context)
   try {
-    const outputs = walk.statement(statement)
+    const outputs = walk.statement()
     const { uses, seen, writes } = walk
     return { outputs, uses, seen, writes, problem: undefined }
   } catch (error) {
@@ -93,14 +127,25 @@ class Walk implements Surroundings {
   #steps = 0
   /** How many queries are around the one that is walked. */
   #depth = 0
+  /** Whose names are looked up: of the statement, or of the body of a function. */
+  #named: Named
+  readonly #frames: Frame[] = []
+  readonly #called = new Set<Node>()
 
   constructor(context: LineageContext) {
     this.#context = context
     this.catalog = context.catalog
+    this.#named = context.statement
     this.#expressions = new Expressions(this)
   }
 
-  statement(statement: Node): readonly Column[] {
+  statement(): readonly Column[] {
+    const outputs = this.#statement(this.#named.tree)
+    this.#refuseMissed(this.#named)
+    return outputs
+  }
+
+  #statement(statement: Node): readonly Column[] {
     const [kind, body] = kinded(statement) ?? ['', statement]
     switch (kind) {
       case 'SelectStmt':
@@ -120,7 +165,12 @@ class Walk implements Surroundings {
   }
 
   use(use: Omit<Use, 'place'>): void {
-    this.uses.push({ ...use, place: this.#place })
+    const [outermost] = this.#frames
+    const inner = this.#frames.at(-1)
+    const place = inner
+      ? `${outermost?.place}: function "${nameOf(inner.called)}": ${this.#place}`
+      : this.#place
+    this.uses.push({ ...use, place })
   }
 
   step(): void {
@@ -196,7 +246,7 @@ class Walk implements Surroundings {
         this.#expressions.isSteady(body.quals, level)
       )
     }
-    const resolution = kind === 'RangeVar' ? this.#context.resolutions.get(body) : undefined
+    const resolution = kind === 'RangeVar' ? this.#named.collected.resolutions.get(body) : undefined
     return resolution?.kind === 'relation' && /table$/.test(resolution.relation.kind)
   }
 
@@ -509,7 +559,7 @@ class Walk implements Surroundings {
 
   #range(body: Node, ctes: Ctes | undefined): Namespace {
     const name = text(body.relname)
-    const resolution = this.#context.resolutions.get(body)
+    const resolution = this.#named.collected.resolutions.get(body)
     const cte = body.schemaname === undefined ? findCte(name, ctes) : undefined
     if (cte) {
       if (resolution?.kind !== 'derived') throw new Untraceable(`"${name}" may be a CTE or not`)
@@ -534,6 +584,8 @@ class Walk implements Surroundings {
 
   /** How many columns a function has, and which names, the catalog does not say. */
   #function(body: Node, level: Level): Namespace {
+    const read = this.#functionColumns(body, level)
+    if (read) return read
     const flow = this.#at(`FROM "${aliasOf(body) ?? 'function'}"`, () => {
       const calls = nodes(body.functions).flatMap((each) => nodes(child(each, 'List').items))
       const inner = calls.map((each) => {
@@ -549,6 +601,25 @@ class Walk implements Surroundings {
     const [first] = nodes(body.functions).flatMap((each) => nodes(child(each, 'List').items))
     const name = names(child(first ?? {}, 'FuncCall').funcname).at(-1)
     return derived(body, [{ name: undefined, flow, isOpen: true }], name)
+  }
+
+  /** Those of a function in SQL are known, where it stands alone. */
+  #functionColumns(body: Node, level: Level): Namespace | undefined {
+    const calls = nodes(body.functions).flatMap((each) => nodes(child(each, 'List').items))
+    const [first = {}, ...others] = calls.filter((each) => !('List' in each) && Object.keys(each).length > 0)
+    const isAlone =
+      others.length === 0 && nodes(body.coldeflist).length === 0 && calls.every((each) => !('List' in each))
+    if (!isAlone || !isNode(first.FuncCall)) return undefined
+    const call = first.FuncCall
+    const columns = this.#at(`FROM "${aliasOf(body) ?? 'function'}"`, () => this.called(call, level))
+    const number = body.ordinality ? [column('ordinality', constant)] : []
+    // The column of a function that gives no name to it is called as its alias.
+    const [only] = columns ?? []
+    const hasNames = this.#named.collected.calls.get(call)?.some((each) => each.body?.outputs.length !== 0)
+    const alias = aliasOf(body)
+    const isRenamed = columns?.length === 1 && only && !only.isOpen && alias !== undefined && !hasNames
+    const shown = isRenamed ? [{ ...only, name: alias }] : columns
+    return shown && derived(body, [...shown, ...number], names(call.funcname).at(-1))
   }
 
   #join(body: Node, before: Namespace, outer: Level | undefined, ctes: Ctes | undefined): Namespace {
@@ -602,7 +673,7 @@ class Walk implements Surroundings {
     this.#check(kind, body)
     const ctes = this.#with(body, outer, around)
     const range = child(body, 'relation')
-    const resolution = this.#context.resolutions.get(range)
+    const resolution = this.#named.collected.resolutions.get(range)
     if (resolution?.kind !== 'relation') throw new Untraceable('the target of a change is unknown')
     const target = this.#item(range, resolution.relation)
     const own: Namespace = { items: [target], star: target.columns }
@@ -739,7 +810,9 @@ class Walk implements Surroundings {
       if (!isShown) this.#at('COPY', () => this.#useAll('written', columns))
       return isShown ? columns : []
     }
-    const resolution = isNode(body.relation) ? this.#context.resolutions.get(body.relation) : undefined
+    const resolution = isNode(body.relation)
+      ? this.#named.collected.resolutions.get(body.relation)
+      : undefined
     if (resolution?.kind !== 'relation') throw new Untraceable('the relation of COPY is unknown')
     const item = this.#item(child(body, 'relation'), resolution.relation)
     const { columns } = item
@@ -771,11 +844,120 @@ class Walk implements Surroundings {
       if (runs && !isNode(child(body, 'query').SelectStmt))
         throw new Untraceable('EXPLAIN ANALYZE of a change; leave ANALYZE out')
     }
-    this.statement(child(body, 'query'))
+    this.#statement(child(body, 'query'))
     const sources = this.uses.reduce((all, use) => all.union(use.sources), new Set(this.seen))
     if (this.writes.length > 0 || sources.size > 0)
       this.#at('EXPLAIN', () => this.use({ kind: 'explained', sources, isFixed: true }))
     return [column('QUERY PLAN', constant)]
+  }
+
+  // ── Functions in SQL ──────────────────────────────────────────────────────────────────────────────
+
+  /** What a call of functions in SQL gives; nothing when it can be of no such. */
+  called(call: Node, level: Level | undefined): readonly Column[] | undefined {
+    const all = this.#named.collected.calls.get(call) ?? []
+    if (!all.some(({ body }) => body)) return undefined
+    this.#check('FuncCall', call)
+    const isPlain = ['agg_filter', 'agg_order', 'agg_star', 'agg_distinct', 'agg_within_group', 'over'].every(
+      (key) => call[key] === undefined,
+    )
+    if (!isPlain)
+      throw new Untraceable(`function "${names(call.funcname).join('.')}" may be an aggregate, or in SQL`)
+    const given = argumentsOf(call, level, (each) => this.#expressions.flow(each, level))
+    const flows = given.map(({ flow }) => flow)
+    const results = all.map((each) => {
+      const parts = this.#named.bodyOf(each)
+      if (parts && each.body) return this.#body(each, each.body, parts, given)
+      // What is not read through, the configuration trusts.
+      const flow = computed(flows, { isQuiet: false })
+      return [column(each.name, this.#expressions.failing(flow, `function "${nameOf(each)}"`))]
+    })
+    this.#called.add(call)
+    const [only = []] = results
+    if (results.length === 1) return only
+    const flow = computed(
+      results.flat().map((each) => each.flow),
+      { isRow: true, isQuiet: false },
+    )
+    return [{ name: undefined, flow, isOpen: true }]
+  }
+
+  input(number: number): Input | undefined {
+    const frame = this.#frames.at(-1)
+    if (!frame) return undefined
+    const found = frame.inputs[number - 1]
+    if (!found) throw new Untraceable(`there is no argument $${number}`)
+    return found
+  }
+
+  #body(
+    called: CatalogFunction,
+    body: FunctionBody,
+    parts: { readonly statements: readonly Named[]; readonly defaults: readonly Named[] },
+    given: readonly Argument[],
+  ): readonly Column[] {
+    const name = nameOf(called)
+    if (this.#frames.some((frame) => frame.called === called) || this.#frames.length >= maxFrames)
+      throw new Untraceable(`function "${name}" calls itself, or too many others`)
+    const failing = (flow: Flow) => this.#expressions.failing(flow, `function "${name}"`)
+    const inputs = this.#inputs(body, parts.defaults, given, failing)
+    // Whether it is run at all, NULL decides.
+    if (body.isStrict) this.#use('condition', computed(inputs.map(({ flow }) => flow)))
+    const around = { named: this.#named, place: this.#place }
+    this.#frames.push({ called, inputs, place: this.#place })
+    try {
+      let last: readonly Column[] = []
+      for (const each of parts.statements) {
+        this.#named = each
+        last = this.#query(each.tree, parametersLevel(called, body.inputs, inputs), undefined)
+        this.#refuseMissed(each)
+      }
+      // Without a row its result is NULL.
+      return resultOf(called, last, this.catalog, failing).map(({ flow, ...rest }) => {
+        return { ...rest, flow: { ...flow, isQuiet: false, isFixed: false } }
+      })
+    } catch (error) {
+      if (!(error instanceof Untraceable)) throw error
+      throw new Untraceable(`in function "${name}": ${error.message}`)
+    } finally {
+      this.#frames.pop()
+      this.#named = around.named
+      this.#place = around.place
+    }
+  }
+
+  /** What a function is given, with its defaults, as it is of the types of its arguments. */
+  #inputs(
+    { inputs, ...body }: FunctionBody,
+    defaults: readonly Named[],
+    given: readonly Argument[],
+    failing: (flow: Flow) => Flow,
+  ): readonly Input[] {
+    const [select] = defaults
+    const values = nodes(child(select?.tree ?? {}, 'SelectStmt').targetList)
+    const found = bound({ inputs, ...body }, given)
+    return inputs.map(({ type }, index) => {
+      const own = found[index]
+      if (own) return asInput(own, type, this.#context, failing)
+      const value = values[index - (inputs.length - values.length)]
+      if (!select || !value) throw new Untraceable('an argument is missing')
+      const around = this.#named
+      this.#named = select
+      try {
+        return { flow: this.#expressions.flow(child(value, 'ResTarget').val, undefined), row: undefined }
+      } finally {
+        this.#named = around
+      }
+    })
+  }
+
+  /** A call that was passed over would bring what nobody has followed. */
+  #refuseMissed({ collected, bodyOf }: Named): void {
+    for (const [call, all] of collected.calls) {
+      if (this.#called.has(call)) continue
+      const missed = all.find((each) => each.body && bodyOf(each))
+      if (missed) throw new Untraceable(`function "${nameOf(missed)}" is called where it cannot be followed`)
+    }
   }
 
   // ── What is found ─────────────────────────────────────────────────────────────────────────────────
@@ -855,6 +1037,10 @@ const explainOptions = new Set([
   ],
   ...['memory', 'format'],
 ])
+
+function nameOf({ schema, name }: CatalogFunction): string {
+  return `${schema}.${name}`
+}
 
 function isChange(kind: string): boolean {
   return kind === 'InsertStmt' || kind === 'UpdateStmt' || kind === 'DeleteStmt' || kind === 'MergeStmt'

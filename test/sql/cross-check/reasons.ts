@@ -72,6 +72,15 @@ const reasons: readonly Reason[] = [
       [...(server?.calls ?? [])].some((call) => last(call) === last(what)),
   },
   {
+    why: 'what the body of a function in SQL does, when it is called by name, counts as done by the statement: parse analysis does not look into it',
+    covers: ({ side, kind, what }, { facts }) =>
+      side === 'extra' &&
+      facts.functions.some(({ schema, language }) => language === 'sql' && !systemSchemas.has(schema)) &&
+      (kind === 'command' ||
+        (kind === 'column' &&
+          facts.reached.some(({ schema, name }) => what.startsWith(`${schema}.${name}.`)))),
+  },
+  {
     why: 'c.f, (c).f and f(c) may be a column of c or a call of f: both count',
     covers: ({ side, kind, what }, { text }) =>
       side === 'extra' &&
