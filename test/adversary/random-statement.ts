@@ -124,7 +124,6 @@ const templates: Readonly<Record<Type, readonly string[]>> = {
     '({row})::text',
     "row_to_json({row}) ->> 'id'",
     'ltrim({text})',
-    'hashtext({text})::text',
     "substring({text} FROM '^[a-z]+')",
   ],
   int: [
@@ -145,7 +144,6 @@ const templates: Readonly<Record<Type, readonly string[]>> = {
     'nullif({int}, 1)',
     'sign({numeric})::int',
     '({bool})::int',
-    'hashtext({text})',
     '({text})::int',
     '1 / ({int})',
     'bit_length({text})',

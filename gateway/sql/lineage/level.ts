@@ -119,8 +119,9 @@ function byName(name: string, level: Level | undefined): Flow {
       return computed([...candidates, ...exact.map(({ flow }) => flow)])
     }
     if (at.items.some(({ relation }) => relation) && systemColumns.has(name)) {
-      const owner = at.items.find(({ relation }) => relation)?.relation
-      const only = owner && at.items.length === 1 ? systemColumn(owner, name) : constant
+      // Of several that have them PostgreSQL says that it does not know which; RETURNING's old and new do not count.
+      const owner = at.items.find(({ relation }) => relation && relation.kind !== 'view')?.relation
+      const only = owner ? systemColumn(owner, name) : constant
       return candidates.length === 0 ? only : computed([...candidates, only])
     }
     for (const each of at.star) if (isWild(each)) candidates.push(each.flow)

@@ -348,6 +348,15 @@ export const queries: readonly Legitimate[] = [
   legitimate('advisory locks', 'SELECT pg_try_advisory_lock(99)', 'SELECT pg_advisory_unlock(99)'),
   legitimate('a sequence', 'SELECT last_value FROM tickets'),
   legitimate('the session', 'SELECT current_database() IS NOT NULL, current_schema(), version() IS NOT NULL'),
+  legitimate('where rows are', 'SELECT ctid, tableoid::regclass, name FROM customers WHERE id = 1'),
+  legitimate(
+    'where rows are, beside others',
+    "SELECT ctid, v.column1 FROM orders, (VALUES ('x')) v WHERE orders.id = 1",
+  ),
+  legitimate(
+    'where rows are after a change',
+    ...undone("UPDATE customers SET name = 'x' WHERE id = 1 RETURNING ctid IS NULL, tableoid"),
+  ),
   // The extended protocol
   legitimate(
     'parameters',
