@@ -272,6 +272,28 @@ export const schema = `
   CREATE PROCEDURE copy_emails() LANGUAGE plpgsql AS 'BEGIN INSERT INTO audit_log (what) SELECT email FROM customers; END';
   CREATE FUNCTION tax(numeric) RETURNS numeric LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 0.19';
 
+  CREATE FUNCTION starting(text) RETURNS SETOF int LANGUAGE sql STABLE AS 'SELECT id FROM customers WHERE email LIKE $1 || ''%''';
+  CREATE FUNCTION earlier(text) RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM customers WHERE email < $1';
+  CREATE FUNCTION first_of_all() RETURNS int LANGUAGE sql STABLE AS 'SELECT id FROM customers ORDER BY email LIMIT 1';
+  CREATE FUNCTION is_early(text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 < ''p''';
+  CREATE FUNCTION divided(text) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1 / (length($1) - 24)';
+  CREATE FUNCTION put(text) RETURNS int LANGUAGE sql AS 'INSERT INTO scratch (note) VALUES ($1) RETURNING id';
+  CREATE FUNCTION put_all() RETURNS bigint LANGUAGE sql AS 'INSERT INTO scratch (note) SELECT email FROM customers; SELECT count(*) FROM scratch';
+  CREATE FUNCTION draw(text) RETURNS bigint LANGUAGE sql AS 'SELECT nextval(''tickets'') WHERE $1 < ''p''';
+  CREATE FUNCTION mail_or(i int DEFAULT 1, t text DEFAULT 'x') RETURNS text LANGUAGE sql STABLE AS 'SELECT email || t FROM customers WHERE id = i';
+  CREATE FUNCTION same(anyelement) RETURNS anyelement LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+  CREATE FUNCTION contact_of(int, OUT m text, OUT t text) LANGUAGE sql STABLE AS 'SELECT email, phone FROM customers WHERE id = $1';
+  CREATE FUNCTION mails() RETURNS TABLE (e text) LANGUAGE sql STABLE AS 'SELECT email FROM customers';
+  CREATE FUNCTION atomic_mail(int) RETURNS text LANGUAGE sql STABLE BEGIN ATOMIC SELECT email FROM customers WHERE id = $1; END;
+  CREATE FUNCTION paid(int) RETURNS numeric LANGUAGE sql STABLE SET search_path = hr AS 'SELECT salary FROM employees WHERE id = $1';
+  CREATE VIEW listed AS SELECT id, name FROM products;
+  CREATE FUNCTION first_listed() RETURNS text LANGUAGE sql STABLE AS 'SELECT name FROM listed ORDER BY id LIMIT 1';
+  CREATE FUNCTION mine(text) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER AS 'SELECT email FROM customers WHERE name = $1';
+  CREATE FUNCTION first_not_null(VARIADIC text[]) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT x FROM unnest($1) x WHERE x IS NOT NULL LIMIT 1';
+  CREATE FUNCTION again(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT same(same($1))';
+  CREATE VIEW hr.listed AS SELECT id, salary::text AS name FROM hr.employees WHERE salary IS NOT NULL;
+  CREATE FUNCTION hr.tax(numeric) RETURNS numeric LANGUAGE sql STABLE AS 'SELECT max(salary) FROM hr.employees';
+
   CREATE FUNCTION log_order() RETURNS trigger LANGUAGE plpgsql AS
     'BEGIN INSERT INTO audit_log (what) SELECT email FROM customers WHERE id = NEW.customer_id; RETURN NEW; END';
   CREATE TABLE returns (id serial PRIMARY KEY, customer_id int, reason text);

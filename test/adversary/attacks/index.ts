@@ -1,5 +1,6 @@
 import type { Attack } from '../attack.ts'
 import { elsewhere } from './elsewhere.ts'
+import { functions } from './functions.ts'
 import { kinds } from './kinds.ts'
 import { oracles } from './oracles.ts'
 import { outputs } from './outputs.ts'
@@ -13,4 +14,5 @@ export const attacks: readonly Attack[] = [
   ...protocol,
   ...elsewhere,
   ...kinds,
+  ...functions,
 ]
