@@ -55,7 +55,8 @@ export async function openContest(arena: Arena): Promise<Contest> {
     if (isShown) tally.shownDirect++
     if (!isSame(direct, otherDirect)) tally.toldDirect++
     tally[endOf(through)]++
-    const found = findOne(through) ?? findOther(otherThrough)
+    // What both show, a few digits, is no value of one of them.
+    const found = isSame(through, otherThrough) ? undefined : (findOne(through) ?? findOther(otherThrough))
     const isTelling = !isSame(through, otherThrough) && !isReordered(through, otherThrough)
     const problem = found !== undefined ? `shows ${found}` : isTelling ? 'differs' : undefined
     return (

@@ -81,6 +81,9 @@ const templates: Readonly<Record<Type, readonly string[]>> = {
   text: [
     '{text} || {text}',
     'upper({text})',
+    'again({text})',
+    'mail_or({int})',
+    'first_not_null({text}, {text})',
     'lower({text})',
     'reverse({text})',
     'left({text}, 9)',
@@ -129,6 +132,8 @@ const templates: Readonly<Record<Type, readonly string[]>> = {
   int: [
     '{int} + {int}',
     'length({text})',
+    'divided({text})',
+    'same({int})',
     'ascii({text})',
     "strpos({text}, '@')",
     'coalesce({int}, {int})',
@@ -176,6 +181,7 @@ const templates: Readonly<Record<Type, readonly string[]>> = {
   bool: [
     '{text} = {text}',
     '{text} < {text}',
+    'is_early({text})',
     "{text} LIKE 'q%'",
     '{text} IS NULL',
     '{int} > {int}',
