@@ -20,24 +20,20 @@ import { asDenied, type DenialCode, Denied, denials } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { reducedMessage } from '../masking/reduced-message.ts'
 import type { Socket } from '../network.ts'
-import type { Column, Part, ResultStream } from '../operation.ts'
+import type { ResultStream } from '../operation.ts'
 import type { EstablishedSession, Plugin } from '../plugin.ts'
 import type { Statement } from '../sql/statement.ts'
 import {
   backend,
   errorResponse,
-  message,
-  noticeResponse,
-  readCommandTag,
   readErrorFields,
-  readParameterStatus,
-  readRowDescription,
   readTransactionStatus,
   readyForQuery,
   type TransactionStatus,
-  text,
 } from './backend.ts'
 import { CountedRows } from './counted-rows.ts'
+import { denialError, outOfTime } from './denial-error.ts'
+import { encodePart } from './encode-part.ts'
 import {
   Conducted,
   type Exchange,
@@ -46,8 +42,9 @@ import {
   type Refused,
   type Step,
 } from './exchange.ts'
+import { ExchangeQueue } from './exchange-queue.ts'
+import { fits, isFinal } from './expected-answers.ts'
 import { FrameReader } from './frame-reader.ts'
-import type { Scanned } from './frame-scanner.ts'
 import {
   type Bind,
   bindPortal,
@@ -73,7 +70,9 @@ import { Outbox } from './outbox.ts'
 import type { TargetLimits } from './postgres-target.ts'
 import type { MeasuresInForce } from './session-measures.ts'
 import { type Analysis, SessionScope, type SessionView, type StartPath } from './session-scope.ts'
+import { failing, renamed, standIn } from './stand-in.ts'
 import { StatementOperation } from './statement-operation.ts'
+import { TargetAnswers } from './target-answers.ts'
 import type { Upstream } from './upstream.ts'
 
 /** What a session is given: the chain, and how to understand statements. */
@@ -135,6 +134,7 @@ export class PostgresSession {
   readonly #frames: FrameReader
   readonly #outbox: Outbox
   readonly #scope: SessionScope
+  readonly #answers: TargetAnswers
 
   // What the reader knows.
   #segment = 0
@@ -152,30 +152,17 @@ export class PostgresSession {
   readonly #view: SessionView = { settled: () => this.#settled(), ask: (texts) => this.#inquire(texts) }
 
   // What the writer knows.
-  readonly #queue: Exchange[] = []
-  #current: Exchange | undefined
-  #arrived = Promise.withResolvers<void>()
-  #idle = Promise.withResolvers<void>()
-  #room: PromiseWithResolvers<void> | undefined
+  readonly #queue = new ExchangeQueue(pipelineLimit)
   #isClosing = false
   /** The target is being asked to cancel. */
   #cancelling: Promise<void> | undefined
-  #transaction: TransactionStatus = 'I'
-  /** An operation of the open transaction touched masked columns. */
-  #touchesMasked = false
-  /** The last RowDescription: a prepared statement is described the same way again and again. */
-  #described: { readonly frame: Uint8Array; readonly columns: readonly Column[] } | undefined
   #expiry: ReturnType<typeof setTimeout> | undefined
   readonly #idleLimit: IdleLimit
-  /** The target has said goodbye itself. */
-  #isOver = false
   #isTerminated = false
   /** Nobody answers any more. */
   #isEnded = false
   /** How many rows each result has had so far: a portal's may come in pieces. */
   readonly #rows = new CountedRows()
-  /** Why the session cannot go on: the target's answers can no longer be told apart, or a measure no longer holds. */
-  #lost: Error | undefined
 
   constructor(agent: Socket, upstream: Upstream, session: EstablishedSession, services: SessionServices) {
     this.#agent = agent
@@ -185,8 +172,13 @@ export class PostgresSession {
     this.#frames = new FrameReader(services.messageLimit)
     this.#outbox = new Outbox(agent)
     this.#scope = new SessionScope(services.analysis, upstream.parameters, services.startPath)
+    this.#answers = new TargetAnswers({
+      upstream,
+      agent: this.#outbox,
+      scope: this.#scope,
+      measures: services.measures,
+    })
     this.#idleLimit = new IdleLimit(services.limits, (denied) => void this.terminate(denied))
-    this.#idle.resolve()
   }
 
   /** Serves the agent until it leaves, the target is lost, or the token expires. Never rejects. */
@@ -198,7 +190,7 @@ export class PostgresSession {
     try {
       await Promise.race([this.#read(), writing])
       this.#isClosing = true
-      this.#arrived.resolve()
+      this.#queue.wake()
       await writing
       await this.#outbox.flush()
       this.#upstream.end()
@@ -215,9 +207,9 @@ export class PostgresSession {
 
   /** Ends what the agent is waiting for: a hold at once, a running statement by asking the target. */
   async cancel(): Promise<void> {
-    const first = this.#current ?? this.#queue[0]
+    const first = this.#queue.current ?? this.#queue.next
     if (!first) return
-    if (first === this.#unsent()) {
+    if (first === this.#queue.unsent) {
       first.abort.abort(new Denied('cancelled', 'Cannot run operation: the agent cancelled it'))
       return
     }
@@ -230,7 +222,7 @@ export class PostgresSession {
 
   /** Lets go of a statement that is held: the gateway stops, or the token has expired. */
   release(reason: Denied): void {
-    this.#unsent()?.abort.abort(reason)
+    this.#queue.unsent?.abort.abort(reason)
   }
 
   /** Tells an idle agent that the session is over, and ends it. */
@@ -243,7 +235,7 @@ export class PostgresSession {
   }
 
   get isIdle(): boolean {
-    return !this.#current && this.#queue.length === 0
+    return this.#queue.isIdle
   }
 
   // ── from the agent to the target ─────────────────────────────────────────────────────────────
@@ -260,7 +252,7 @@ export class PostgresSession {
         // A late signal must not hit what comes after the statement that it is for.
         if (this.#cancelling) await this.#cancelling.catch(() => undefined)
         // An agent that does not read its answers must not fill the memory with questions, whichever they are.
-        if (this.#queue.length >= pipelineLimit && !this.#isForCopy(frame[0])) await this.#makeRoom()
+        if (this.#queue.isFull && !this.#isForCopy(frame[0])) await this.#makeRoom()
         const waiting = this.#handle(frame)
         if (waiting) await waiting
         continue
@@ -530,7 +522,7 @@ export class PostgresSession {
     try {
       return await this.#scope.understand(what, this.#segment, this.#view)
     } catch (cause) {
-      this.#refuse(protocol, errorOf(this.#unreadableCatalog(cause)))
+      this.#refuse(protocol, denialError(this.#unreadableCatalog(cause)))
       return undefined
     }
   }
@@ -546,12 +538,12 @@ export class PostgresSession {
     // Within a segment a Sync would commit what was done so far, and an error without one make the target skip.
     if (!this.#isSegmentNew) return undefined
     await this.#settled()
-    if (this.#isSkipping || this.#transaction === 'E') return undefined
-    const inquiry = new Inquiry(texts, this.#transaction, this.#segment)
+    if (this.#isSkipping || this.#answers.transaction === 'E') return undefined
+    const inquiry = new Inquiry(texts, this.#answers.transaction, this.#segment)
     this.#upstream.outbox.push(inquiry.frames)
-    this.#push(inquiry)
+    this.#queue.push(inquiry)
     await this.#upstream.outbox.flush()
-    await this.#idle.promise
+    await this.#queue.idle
     // A signal that came late must not hit what comes next.
     if (this.#cancelling) await this.#cancelling.catch(() => undefined)
     return inquiry.rows
@@ -582,7 +574,7 @@ export class PostgresSession {
   #conduct(options: Conducting): Promise<void> | undefined {
     // What was still being understood when the session ended does not begin.
     if (this.#isEnded) throw new Denied('cancelled', 'Cannot run operation: the session ended')
-    if (this.#queue.length >= pipelineLimit || this.#isTooMuch(options)) return this.#conductLater(options)
+    if (this.#queue.isFull || this.#isTooMuch(options)) return this.#conductLater(options)
     const exchange = new Conducted({ ...options, segment: this.#segment })
     const { portal } = options
     const target: Target = (_operation, permit) => this.#ask(exchange, permit, portal)
@@ -593,7 +585,7 @@ export class PostgresSession {
       ({ done }) => done && exchange.dispatched.resolve(),
       (error) => this.#deny(exchange, error),
     )
-    this.#push(exchange)
+    this.#queue.push(exchange)
     if (exchange.isSent) return undefined
     if (this.#agent.gone.aborted) this.#abandonHeld()
     this.#upstream.outbox.flushSoon()
@@ -601,7 +593,7 @@ export class PostgresSession {
   }
 
   async #conductLater(options: Conducting): Promise<void> {
-    if (this.#queue.length >= pipelineLimit) await this.#makeRoom()
+    if (this.#queue.isFull) await this.#makeRoom()
     else await this.#settled()
     if (!this.#isSkipping) await this.#conduct(options)
   }
@@ -645,7 +637,7 @@ export class PostgresSession {
     let isConfirmed = false
     try {
       while (exchange.steps.length > 0) {
-        const part = this.#nextPart(exchange)
+        const part = this.#answers.nextPart(exchange)
         if (confirm && part && part.kind !== 'head') {
           if (!isConfirmed) await confirm()
           // The next statement of a text is parsed when this one has ended.
@@ -653,7 +645,7 @@ export class PostgresSession {
         }
         if (part?.kind === 'data') this.#rows.count(exchange.operation.prepared, part.count, limit.rows)
         if (part) yield part
-        else if (exchange.steps.length > 0) await this.#moreFromTarget()
+        else if (exchange.steps.length > 0) await this.#answers.more()
       }
     } finally {
       clearTimeout(clock)
@@ -712,7 +704,7 @@ export class PostgresSession {
       exchange.cancelling = this.#services.cancelUpstream(this.#upstream.key).catch(() => undefined)
       const timer = setTimeout(() => {
         if (exchange.isAnswered) return
-        this.#lost ??= outOfTime()
+        this.#answers.lost ??= outOfTime()
         this.#upstream.destroy()
       }, abandonedMilliseconds)
       this.#upstream.gone.addEventListener('abort', () => clearTimeout(timer), { once: true })
@@ -720,113 +712,11 @@ export class PostgresSession {
     return setTimeout(end, milliseconds)
   }
 
-  /** What has arrived of the answer, up to the next part; messages without data go to the agent right away. */
-  #nextPart(exchange: Conducted): Part | undefined {
-    while (exchange.steps.length > 0) {
-      const scanned = this.#poll()
-      if (!scanned) return undefined
-      if (scanned.kind === 'run') return { ...scanned, kind: 'data' }
-      const part = this.#partOf(exchange, scanned.type, scanned.frame)
-      // Its answer is complete even when nobody asks for more of the stream.
-      if (exchange.steps.length === 0) exchange.isAnswered = true
-      if (part) return part
-    }
-    return undefined
-  }
-
-  #partOf(exchange: Conducted, type: number, frame: Uint8Array): Part | undefined {
-    const { steps } = exchange
-    if (steps[0] === undefined || !fits(type, steps[0])) throw this.#misunderstood()
-    switch (type) {
-      case backend.NoticeResponse:
-        return { kind: 'notice', message: readErrorFields(frame).get('M') ?? '', bytes: frame }
-      case backend.ParameterStatus:
-        this.#noteParameter(frame)
-        break
-      case backend.ParseComplete:
-      case backend.BindComplete:
-        steps.shift()
-        // What was parsed stays, also when its Bind or Execute fails.
-        exchange.changes[exchange.confirmed++]?.confirm()
-        break
-      case backend.NoData:
-        if (steps.shift() !== 'hidden describe') break
-        return { kind: 'head', protocol: 'sql', columns: [], bytes: nothing }
-      case backend.RowDescription: {
-        const step = steps[0] === 'query' ? 'query' : steps.shift()
-        const bytes = step === 'hidden describe' ? nothing : frame
-        return { kind: 'head', protocol: 'sql', columns: this.#columnsOf(frame), bytes }
-      }
-      case backend.FunctionCallResponse:
-        return { kind: 'data', bytes: frame, count: 1 }
-      case backend.CopyOutResponse:
-        return { kind: 'head', protocol: 'sql', columns: [], bytes: frame }
-      case backend.CopyBothResponse:
-        throw new Denied('unsupported', 'Cannot run operation: replication is not supported')
-      case backend.CopyInResponse:
-        exchange.copying.resolve(true)
-        break
-      case backend.CommandComplete:
-        if (steps[0] === 'execute') steps.shift()
-        return { kind: 'end', summary: readCommandTag(frame), bytes: frame }
-      case backend.EmptyQueryResponse:
-        if (steps[0] === 'execute') steps.shift()
-        return { kind: 'end', summary: 'EMPTY', bytes: frame }
-      case backend.PortalSuspended:
-        steps.shift()
-        return { kind: 'end', summary: 'SUSPENDED', bytes: frame }
-      case backend.ErrorResponse: {
-        // Whether the target skips now or is ready, this error does not tell.
-        if (exchange.isUnsynced) throw this.#unfollowed()
-        exchange.isFailed = true
-        if (exchange.protocol === 'extended') steps.length = 0
-        const fields = readErrorFields(frame)
-        if (isFinal(fields)) this.#isOver = true
-        const code = fields.get('C') ?? ''
-        if (exchange.isOutOfTime && code === denials.cancelled.sqlstate) {
-          const { message } = outOfTime()
-          return { kind: 'failure', code, message, bytes: errorOf(outOfTime(), exchange.operation.id) }
-        }
-        return { kind: 'failure', code, message: fields.get('M') ?? '', bytes: frame }
-      }
-      case backend.ReadyForQuery:
-        if (exchange.protocol === 'extended') throw this.#misunderstood()
-        // The agent may go on when it sees this: the chain must have let go of the result before.
-        steps.length = 0
-        exchange.ready = frame
-        return undefined
-    }
-    this.#outbox.push(frame)
-    return undefined
-  }
-
-  /** Questions and answers no longer belong together: whatever came next could be taken for something else. */
-  #misunderstood(): Error {
-    this.#lost ??= new Error('Cannot read from target: its answer does not belong to the question')
-    return this.#lost
-  }
-
-  /** As {@link #misunderstood}, because of what the agent sent. */
-  #unfollowed(): Error {
-    this.#lost ??= new Denied('invalid', 'Cannot read message: a Sync must come before a Query that fails')
-    return this.#lost
-  }
-
-  #columnsOf(frame: Uint8Array): readonly Column[] {
-    if (this.#described && equal(this.#described.frame, frame)) return this.#described.columns
-    // A copy: the frame is a view of a socket's buffer.
-    this.#described = { frame: Uint8Array.from(frame), columns: readRowDescription(frame) }
-    return this.#described.columns
-  }
-
   /** Whether messages under way take too much memory together with this one. */
   #isTooMuch({ frames }: Conducting): boolean {
     const size = bytesOf(frames)
     if (size < pipelineBytes / pipelineLimit) return false
-    const queued = this.#queue.reduce(
-      (sum, exchange) => sum + (exchange.kind === 'conducted' ? bytesOf(exchange.frames) : 0),
-      0,
-    )
+    const queued = this.#queue.bytes
     return queued > 0 && queued + size > pipelineBytes
   }
 
@@ -844,7 +734,7 @@ export class PostgresSession {
     if (!this.#isFull) return false
     const message = 'Cannot prepare statement: those of this session, and its portals, are too large together'
     const hint = 'Close what is not needed any more, or DEALLOCATE it.'
-    this.#refuse(protocol, errorOf(new Denied('too_large', message, { hint })))
+    this.#refuse(protocol, denialError(new Denied('too_large', message, { hint })))
     return true
   }
 
@@ -854,34 +744,31 @@ export class PostgresSession {
     step: Forwarded['step'],
     changes: readonly Change[],
   ): Promise<void> | undefined {
-    if (!this.#pending && this.#queue.length < pipelineLimit) return this.#send(frame, step, changes)
+    if (!this.#pending && !this.#queue.isFull) return this.#send(frame, step, changes)
     return this.#forwardLater(frame, step, changes)
   }
 
   async #forwardLater(frame: Uint8Array, step: Forwarded['step'], changes: readonly Change[]): Promise<void> {
     await this.#settlePending()
-    if (this.#queue.length >= pipelineLimit) await this.#makeRoom()
+    if (this.#queue.isFull) await this.#makeRoom()
     if (!this.#isSkipping) await this.#send(frame, step, changes)
   }
 
   #send(frame: Uint8Array, step: Forwarded['step'], changes: readonly Change[]): Promise<void> | undefined {
     const slow = this.#upstream.outbox.push(frame)
-    this.#push({ kind: 'forwarded', segment: this.#segment, step, changes })
+    this.#queue.push({ kind: 'forwarded', segment: this.#segment, step, changes })
     return slow
   }
 
   /** Makes the target fail where it would have run something, so that its state is that after an error. */
   #fail(protocol: Protocol, id: string): void {
-    // No such text parses and no such portal exists. The id in the target's own log leads to ours.
-    this.#upstream.outbox.push(
-      protocol === 'simple' ? query(`"refused by sluice" ${id}`) : executePortal(`refused by sluice ${id}`),
-    )
+    this.#upstream.outbox.push(failing(protocol, id))
   }
 
   #refuse(protocol: Protocol, error: Uint8Array): void {
     if (this.#isSkipping) return
     this.#fail(protocol, '')
-    this.#push({ kind: 'refused', segment: this.#segment, changes: [], protocol, error: () => error })
+    this.#queue.push({ kind: 'refused', segment: this.#segment, changes: [], protocol, error: () => error })
   }
 
   /** A statement that is not known here is not for the target to find. */
@@ -895,7 +782,7 @@ export class PostgresSession {
   #refuseUnknown(name: string, frames: readonly Uint8Array[]): undefined {
     if (this.#isSkipping) return
     for (const frame of frames) this.#upstream.outbox.push(frame)
-    this.#push({
+    this.#queue.push({
       kind: 'refused',
       segment: this.#segment,
       changes: [],
@@ -923,20 +810,16 @@ export class PostgresSession {
 
   async #write(): Promise<void> {
     for (;;) {
-      const arrived = this.#arrived.promise
-      const exchange = this.#queue.shift()
-      if (!exchange) {
-        this.#idle.resolve()
-        if (this.#isClosing) return
-        this.#idleLimit.resting(true, this.#transaction)
-        await this.#passOnUntil(arrived)
-        this.#idleLimit.resting(false, this.#transaction)
+      const { arrived } = this.#queue
+      const exchange = this.#queue.take()
+      if (exchange) {
+        await this.#answer(exchange)
         continue
       }
-      this.#current = exchange
-      if (this.#room && this.#queue.length < pipelineLimit) this.#room.resolve()
-      await this.#answer(exchange)
-      this.#current = undefined
+      if (this.#isClosing) return
+      this.#idleLimit.resting(true, this.#answers.transaction)
+      await this.#answers.passOnUntil(arrived)
+      this.#idleLimit.resting(false, this.#answers.transaction)
     }
   }
 
@@ -959,10 +842,10 @@ export class PostgresSession {
       // An error in it is none of the agent's.
       const scanned = this.#upstream.poll()
       if (!scanned) {
-        await this.#moreFromTarget()
+        await this.#answers.more()
         continue
       }
-      const { isOver } = await this.#passOnApart(scanned)
+      const { isOver } = await this.#answers.passOnApart(scanned)
       if (isOver) continue
       const more = inquiry.take(scanned)
       if (more instanceof Uint8Array) {
@@ -974,23 +857,11 @@ export class PostgresSession {
     }
   }
 
-  /** What may come at any time, whoever has asked: settings that were reloaded, notifications, a last word. */
-  async #passOnApart(scanned: Scanned): Promise<{ readonly isOver: boolean }> {
-    if (scanned.kind === 'run') return { isOver: false }
-    const { type, frame } = scanned
-    const isOver = type === backend.ErrorResponse && isFinal(readErrorFields(frame))
-    if (isOver) this.#isOver = true
-    if (type === backend.ParameterStatus) this.#noteParameter(frame)
-    if (isOver || type === backend.ParameterStatus || type === backend.NotificationResponse)
-      await this.#outbox.push(frame)
-    return { isOver }
-  }
-
   /** Only a cancel request of the agent's, in the wrong moment, can have failed its transaction. */
   #inquired(status: TransactionStatus, segment: number): void {
-    if (status === this.#transaction) return
-    if (status !== 'E') throw this.#misunderstood()
-    this.#transaction = status
+    if (status === this.#answers.transaction) return
+    if (status !== 'E') throw this.#answers.misunderstood()
+    this.#answers.transaction = status
     this.#scope.failed()
     this.#scope.ready(status, segment)
   }
@@ -998,19 +869,19 @@ export class PostgresSession {
   async #answerForwarded(exchange: Forwarded): Promise<void> {
     let steps = exchange.step === 'describe statement' ? 2 : 1
     // What a commit checks late fails here, with the values of rows that were changed before.
-    const isReduced = this.#touchesMasked
+    const isReduced = this.#answers.touchesMasked
     while (steps > 0) {
-      const { type, frame } = await this.#nextMessage()
-      if (!fits(type, exchange.step)) throw this.#misunderstood()
+      const { type, frame } = await this.#answers.nextMessage()
+      if (!fits(type, exchange.step)) throw this.#answers.misunderstood()
       switch (type) {
         case backend.NoticeResponse:
         case backend.NotificationResponse:
           break
         case backend.ParameterStatus:
-          this.#noteParameter(frame)
+          this.#answers.noteParameter(frame)
           break
         case backend.ErrorResponse:
-          if (isFinal(readErrorFields(frame))) this.#isOver = true
+          if (isFinal(readErrorFields(frame))) this.#answers.isOver = true
           // A Sync commits, which may fail; its ReadyForQuery still comes.
           if (exchange.step !== 'sync') {
             await this.#outbox.push(frame)
@@ -1018,7 +889,7 @@ export class PostgresSession {
           }
           break
         case backend.ReadyForQuery:
-          this.#ready(frame, exchange.segment)
+          this.#answers.ready(frame, exchange.segment)
           steps = 0
           break
         default:
@@ -1035,18 +906,18 @@ export class PostgresSession {
     error: Refused['error'],
   ): Promise<void> {
     for (;;) {
-      const { type, frame } = await this.#nextMessage()
+      const { type, frame } = await this.#answers.nextMessage()
       if (type === backend.ErrorResponse) {
-        this.#isOver = isFinal(readErrorFields(frame))
-        await this.#outbox.push(this.#isOver ? frame : error(frame))
-        if (this.#isOver) continue
+        this.#answers.isOver = isFinal(readErrorFields(frame))
+        await this.#outbox.push(this.#answers.isOver ? frame : error(frame))
+        if (this.#answers.isOver) continue
         if (exchange.protocol === 'extended') return this.#skip(exchange)
         continue
       }
       // The stand-in's own.
       if (type === backend.CloseComplete) continue
       await this.#outbox.push(frame)
-      if (type === backend.ReadyForQuery) return this.#ready(frame, exchange.segment)
+      if (type === backend.ReadyForQuery) return this.#answers.ready(frame, exchange.segment)
     }
   }
 
@@ -1069,7 +940,7 @@ export class PostgresSession {
           rows += part.count
           isInsideFrame = part.isPartial === true
         }
-        const slow = this.#outbox.push(encode(part))
+        const slow = this.#outbox.push(encodePart(part))
         if (slow) await slow
         if (!exchange.isSent) {
           // A held operation speaks before it waits.
@@ -1081,14 +952,14 @@ export class PostgresSession {
       this.#deny(exchange, error)
     } finally {
       exchange.copying.resolve(false)
-      if (exchange.operation.touchesMasked) this.#touchesMasked = true
+      if (exchange.operation.touchesMasked) this.#answers.touchesMasked = true
       observe({ outcome: exchange.denied?.code ?? 'completed', milliseconds: now() - startedAt, bytes, rows })
     }
-    if (this.#lost) throw this.#lost
+    if (this.#answers.lost) throw this.#answers.lost
     if (exchange.denied) {
       if (isInsideFrame) {
         // Nothing can be said in the middle of a row.
-        this.#isOver = true
+        this.#answers.isOver = true
         throw exchange.denied
       }
       return this.#answerDenied(exchange, exchange.denied)
@@ -1104,18 +975,18 @@ export class PostgresSession {
     for (const change of exchange.changes) isFailed ? change.undo() : change.confirm()
     if (operation.action === 'execute') this.#scope.answered(operation.prepared, isFailed, segment)
     if (!exchange.ready) return
-    this.#ready(exchange.ready, segment)
+    this.#answers.ready(exchange.ready, segment)
     this.#outbox.push(exchange.ready)
   }
 
   async #answerDenied(exchange: Conducted, denied: Denied): Promise<void> {
     for (const change of exchange.changes) change.undo()
-    const error = errorOf(denied, exchange.operation.id)
+    const error = denialError(denied, exchange.operation.id)
     if (!exchange.isSent) return this.#answerRefusal(exchange, () => error)
     // The target runs it already: what it answers is thrown away, and its state made that after an error.
     await this.#discard(exchange)
     if (exchange.protocol === 'simple') return this.#answerFailed(error, denied)
-    const next = this.#queue[0]
+    const { next } = this.#queue
     if (exchange.isFailed || !next) {
       // Either way the target is made to skip the rest of the segment itself.
       if (!exchange.isFailed) await this.#failSegment(exchange.operation.id)
@@ -1123,10 +994,10 @@ export class PostgresSession {
       return this.#skip(exchange)
     }
     if (next.kind !== 'forwarded' || next.step !== 'sync') throw denied
-    this.#queue.shift()
-    let message = await this.#nextMessage()
-    while (message.type !== backend.ReadyForQuery) message = await this.#nextMessage()
-    this.#ready(message.frame, exchange.segment)
+    this.#queue.drop()
+    let message = await this.#answers.nextMessage()
+    while (message.type !== backend.ReadyForQuery) message = await this.#answers.nextMessage()
+    this.#answers.ready(message.frame, exchange.segment)
     await this.#answerFailed(error, denied)
   }
 
@@ -1136,31 +1007,31 @@ export class PostgresSession {
    * run, and only the end of the session keeps the agent from taking it for done.
    */
   async #answerFailed(error: Uint8Array, denied: Denied): Promise<void> {
-    if (this.#transaction === 'T') {
-      if (this.#queue.length > 0) throw denied
+    if (this.#answers.transaction === 'T') {
+      if (!this.#queue.isEmpty) throw denied
       await this.#failTransaction()
     }
     await this.#outbox.push(error)
-    await this.#outbox.push(readyForQuery(this.#transaction))
+    await this.#outbox.push(readyForQuery(this.#answers.transaction))
   }
 
   /** Reads the rest of an answer that the agent must not see. */
   async #discard(exchange: Conducted): Promise<void> {
     // With more under way, a cancel that comes late would hit the wrong statement.
-    if (exchange.steps.length > 0 && this.#queue.length === 0) {
+    if (exchange.steps.length > 0 && this.#queue.isEmpty) {
       await this.#services.cancelUpstream(this.#upstream.key).catch(() => undefined)
     }
     while (exchange.steps.length > 0) {
-      if (!this.#nextPart(exchange) && exchange.steps.length > 0) await this.#moreFromTarget()
+      if (!this.#answers.nextPart(exchange) && exchange.steps.length > 0) await this.#answers.more()
     }
-    if (exchange.ready) this.#ready(exchange.ready, exchange.segment)
+    if (exchange.ready) this.#answers.ready(exchange.ready, exchange.segment)
   }
 
   /** From here on the target skips what the agent sends, up to Sync. */
   async #failSegment(id: string): Promise<void> {
     this.#fail('extended', id)
     await this.#upstream.outbox.flush()
-    while ((await this.#nextMessage()).type !== backend.ErrorResponse);
+    while ((await this.#answers.nextMessage()).type !== backend.ErrorResponse);
   }
 
   /** Puts an open transaction into the state that an error leaves it in. */
@@ -1168,9 +1039,9 @@ export class PostgresSession {
     this.#fail('simple', '')
     await this.#upstream.outbox.flush()
     for (;;) {
-      const { type, frame } = await this.#nextMessage()
+      const { type, frame } = await this.#answers.nextMessage()
       if (type !== backend.ReadyForQuery) continue
-      this.#transaction = readTransactionStatus(frame)
+      this.#answers.transaction = readTransactionStatus(frame)
       return
     }
   }
@@ -1180,17 +1051,14 @@ export class PostgresSession {
     for (const change of failed.changes) change.undo()
     if (failed.segment === this.#segment) this.#isSkipping = true
     const reason = new Denied('cancelled', 'Cannot run operation: an earlier one in the pipeline failed')
-    while (this.#queue.length > 0) {
-      const next = this.#queue[0] as Exchange
+    for (let { next } = this.#queue; next; { next } = this.#queue) {
       if (next.kind === 'forwarded' && next.step === 'sync') return
-      this.#queue.shift()
+      this.#queue.drop()
       for (const change of next.changes) change.undo()
       if (next.kind !== 'conducted') continue
       this.#scope.skipped(next.operation.statement, next.segment)
       void this.#skipConducted(next, reason)
     }
-    // Whoever waits for room has more to be skipped.
-    this.#room?.resolve()
   }
 
   /** Lets the chain see that the operation did not run. */
@@ -1206,75 +1074,7 @@ export class PostgresSession {
     }
   }
 
-  /** Notices, notifications and settings may come at any time; so may the end of the connection. */
-  async #passOnUntil(arrived: Promise<void>): Promise<void> {
-    let scanned = this.#poll()
-    while (scanned) {
-      if (scanned.kind === 'run')
-        throw new Error('Cannot read from target: it sent rows that nobody asked for')
-      if (scanned.type === backend.ParameterStatus) this.#noteParameter(scanned.frame)
-      if (scanned.type === backend.ErrorResponse) {
-        if (!isFinal(readErrorFields(scanned.frame))) throw this.#misunderstood()
-        this.#isOver = true
-      } else if (!anytime.has(scanned.type)) {
-        throw this.#misunderstood()
-      }
-      await this.#outbox.push(scanned.frame)
-      scanned = this.#poll()
-    }
-    await this.#outbox.flush()
-    await Promise.race([arrived, this.#upstream.wait()])
-  }
-
-  /** Waits for the target; the agent sees what is answered until then. */
-  async #moreFromTarget(): Promise<void> {
-    await this.#outbox.flush()
-    await this.#upstream.wait()
-  }
-
-  #poll(): Scanned | undefined {
-    const scanned = this.#upstream.poll()
-    if (scanned?.kind === 'message' && scanned.type === backend.ErrorResponse) this.#scope.failed()
-    return scanned
-  }
-
-  async #nextMessage(): Promise<Scanned & { kind: 'message' }> {
-    for (;;) {
-      const scanned = this.#poll()
-      if (!scanned) {
-        await this.#moreFromTarget()
-      } else if (scanned.kind === 'message') {
-        return scanned
-      }
-    }
-  }
-
-  #ready(frame: Uint8Array, segment: number): void {
-    this.#transaction = readTransactionStatus(frame)
-    if (this.#transaction === 'I') this.#touchesMasked = false
-    this.#scope.ready(this.#transaction, segment)
-  }
-
-  #noteParameter(frame: Uint8Array): void {
-    const [name, value] = readParameterStatus(frame)
-    this.#upstream.parameters.set(name, value)
-    this.#scope.settingChanged()
-    try {
-      this.#services.measures.reported(name, value)
-    } catch (error) {
-      this.#lost ??= asDenied(error)
-      throw this.#lost
-    }
-  }
-
   // ── between the two ──────────────────────────────────────────────────────────────────────────
-
-  #push(exchange: Exchange): void {
-    if (this.isIdle) this.#idle = Promise.withResolvers()
-    this.#queue.push(exchange)
-    this.#arrived.resolve()
-    this.#arrived = Promise.withResolvers()
-  }
 
   /** Resolves when everything that was asked for is answered. */
   async #settled(): Promise<void> {
@@ -1282,35 +1082,24 @@ export class PostgresSession {
     // Without a Sync the target keeps its answers to itself until told to send them.
     await this.#upstream.outbox.push(flush())
     await this.#upstream.outbox.flush()
-    await this.#idle.promise
+    await this.#queue.idle
   }
 
   async #makeRoom(): Promise<void> {
     await this.#upstream.outbox.push(flush())
     await this.#upstream.outbox.flush()
-    // It may have been made meanwhile.
-    if (this.#queue.length < pipelineLimit) return
-    this.#room ??= Promise.withResolvers()
-    await this.#room.promise
-    this.#room = undefined
-  }
-
-  #unsent(): Conducted | undefined {
-    const all = this.#current ? [this.#current, ...this.#queue] : this.#queue
-    return all.find(
-      (exchange): exchange is Conducted =>
-        exchange.kind === 'conducted' && !exchange.isSent && !exchange.denied,
-    )
+    await this.#queue.room()
   }
 
   /** Lets every operation that is still in the chain come to its end there: it is recorded, and holds nothing. */
   async #windDown(writing: Promise<void>): Promise<void> {
     this.#isEnded = true
     const reason = new Denied('cancelled', 'Cannot run operation: the session ended')
-    const current = this.#current?.kind === 'conducted' ? this.#current : undefined
+    const { current: last } = this.#queue
+    const current = last?.kind === 'conducted' ? last : undefined
     current?.abort.abort(reason)
     current?.turn.resolve('skip')
-    const waiting = this.#queue.splice(0)
+    const waiting = this.#queue.clear()
     const skipped = waiting.map((next) =>
       next.kind === 'conducted' ? this.#skipConducted(next, reason) : undefined,
     )
@@ -1336,7 +1125,7 @@ export class PostgresSession {
   }
 
   #abandonHeld(): void {
-    this.#unsent()?.abort.abort(new Denied('cancelled', 'Cannot run operation: the agent left'))
+    this.#queue.unsent?.abort.abort(new Denied('cancelled', 'Cannot run operation: the agent left'))
   }
 
   /** Ends the session with its token. A running operation may end; the auth plugin refuses the next one. */
@@ -1364,7 +1153,7 @@ export class PostgresSession {
     )
     // An agent that does not read must not keep the session: the socket lingers a moment, then goes.
     void this.#outbox.flush()
-    if (this.#isOver) return
+    if (this.#answers.isOver) return
     void this.#agent.write(
       errorResponse({ severity: 'FATAL', code: sqlstate, message: denied.message, hint: denied.hint }),
     )
@@ -1411,68 +1200,12 @@ const duringCopy: ReadonlySet<number | undefined> = new Set([
 /** Messages whose text may quote values. */
 const reducible: ReadonlySet<number> = new Set([backend.ErrorResponse, backend.NoticeResponse])
 
-/** Messages that a target may send at any time. */
-const anytime: ReadonlySet<number> = new Set([
-  backend.NoticeResponse,
-  backend.NotificationResponse,
-  backend.ParameterStatus,
-])
-
-const descriptions = [backend.RowDescription, backend.NoData]
-
-const results = [
-  ...[backend.CommandComplete, backend.EmptyQueryResponse],
-  ...[backend.CopyInResponse, backend.CopyOutResponse, backend.CopyBothResponse, backend.CopyDone],
-]
-
-/** What a target may answer to each message, besides an error. */
-const answers: Readonly<Record<Step, readonly number[]>> = {
-  parse: [backend.ParseComplete],
-  bind: [backend.BindComplete],
-  close: [backend.CloseComplete],
-  'describe statement': [backend.ParameterDescription, ...descriptions],
-  'describe portal': descriptions,
-  'hidden describe': descriptions,
-  execute: [...results, backend.PortalSuspended],
-  query: [...results, backend.RowDescription, backend.ReadyForQuery],
-  call: [backend.FunctionCallResponse, backend.ReadyForQuery],
-  sync: [backend.ReadyForQuery],
-}
-
-/** After such an error the target closes the connection: it is its last word, and needs no other. */
-function isFinal(fields: ReadonlyMap<string, string>): boolean {
-  const severity = fields.get('V')
-  return severity === 'FATAL' || severity === 'PANIC'
-}
-
-function fits(type: number, step: Step): boolean {
-  return type === backend.ErrorResponse || anytime.has(type) || answers[step].includes(type)
-}
-
 const nothing = new Uint8Array(0)
 
 function bytesOf(frames: readonly Uint8Array[]): number {
   let size = 0
   for (const frame of frames) size += frame.length
   return size
-}
-
-/** A name that stands for nothing at the target. */
-const standIn = 'refused by sluice'
-
-/** An error about the stand-in, as one about a name of the agent's. */
-function renamed(frame: Uint8Array, name: string): Uint8Array {
-  const fields = [...readErrorFields(frame)]
-  const body = fields.map(
-    ([code, value]) => `${code}${code === 'M' ? value.replace(standIn, () => name) : value}`,
-  )
-  return message(backend.ErrorResponse, text(`${body.join('\0')}\0\0`))
-}
-
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false
-  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false
-  return true
 }
 
 /** What the agent sent, or what is asked in its place. */
@@ -1482,23 +1215,6 @@ function framesOf({ operation, protocol, frames }: Conducted): readonly Uint8Arr
   throw new Denied('unmaskable', 'Cannot mask COPY: it came by the extended protocol', {
     hint: 'Send it as a simple query, or SELECT the rows.',
   })
-}
-
-function encode(part: Part): Uint8Array {
-  switch (part.kind) {
-    case 'notice':
-      return (
-        part.bytes ??
-        noticeResponse({ severity: 'NOTICE', code: '00000', message: part.message, detail: part.detail })
-      )
-    case 'head':
-      return part.protocol === 'sql' ? part.bytes : nothing
-    case 'end':
-      return part.bytes ?? nothing
-    case 'data':
-    case 'failure':
-      return part.bytes
-  }
 }
 
 /** Whether what the operation shows, or does, is something else when names mean something else. */
@@ -1512,19 +1228,3 @@ const ofSession = new Set([
   ...['begin', 'commit', 'rollback', 'savepoint', 'release savepoint', 'rollback to savepoint'],
   ...['set', 'reset', 'show', 'deallocate', 'close', 'discard', 'listen', 'unlisten'],
 ])
-
-function outOfTime(): Denied {
-  return new Denied('cancelled', 'Cannot go on with operation: it takes longer than policy allows', {
-    hint: 'Ask for less at a time.',
-  })
-}
-
-function errorOf(denied: Denied, operationId?: string): Uint8Array {
-  return errorResponse({
-    severity: 'ERROR',
-    code: denials[denied.code].sqlstate,
-    message: denied.message,
-    detail: operationId && `Operation ${operationId}.`,
-    hint: denied.hint,
-  })
-}
