@@ -409,6 +409,7 @@ export const queries = {
 
   columns: `
     SELECT a.attrelid AS relation, a.attnum AS number, a.attname AS name, a.atttypid AS type, a.attgenerated <> '' AS generated,
+           a.attcollation NOT IN (0, 'pg_catalog.default'::regcollation, 'pg_catalog."C"'::regcollation) AS collated,
            CASE WHEN a.attgenerated <> '' THEN 'generated'
                 WHEN a.attidentity <> '' OR EXISTS (SELECT FROM (${calledIn('d.adbin')}) f JOIN pg_proc p ON p.oid = f.function
                                                     WHERE p.provolatile = 'v') THEN 'fresh'

@@ -112,6 +112,8 @@ export interface CatalogColumn {
   readonly sources: readonly number[]
   /** What an INSERT that leaves it out gives it; `fresh` is another value each time, such as that of a sequence. */
   readonly byDefault: 'null' | 'constant' | 'fresh' | 'generated'
+  /** Its texts compare by a collation of its own: with others, or in another order than bytes, that may fail. */
+  readonly isCollated: boolean
 }
 
 /** Column `from` of another relation holds a value of column `to`. */
@@ -218,6 +220,7 @@ export interface CatalogRows {
     name: string
     type: number
     generated: boolean
+    collated: boolean
     filled: CatalogColumn['byDefault']
   }[]
   readonly sources: readonly { relation: number; number: number; source: number }[]
@@ -369,8 +372,9 @@ function relationsOf(rows: CatalogRows, function_: (oid: number) => CatalogFunct
     ({ relation }) => relation,
     (row): CatalogColumn => {
       const known = sources.get(`${row.relation}.${row.number}`)?.map(({ source }) => source) ?? []
-      const { name, number, type, filled } = row
-      return { name, number, type, sources: row.generated ? known : [], byDefault: filled }
+      const { name, number, type, filled, collated } = row
+      const own = row.generated ? known : []
+      return { name, number, type, sources: own, byDefault: filled, isCollated: collated }
     },
   )
   const children = groupBy(

@@ -37,6 +37,7 @@ describe.each([15, 18] as const)('the catalog of a PostgreSQL %i', (version) => 
       type: 25,
       sources: [],
       byDefault: 'null',
+      isCollated: false,
     })
     expect(
       catalog

@@ -28,6 +28,9 @@ const attacks: readonly (string | readonly string[])[] = [
   'SELECT owner_name()',
   'SELECT json_agg(c) FROM customers c',
   'SELECT array_agg(email) FROM customers',
+  `SELECT upper(email || a || b) FROM customers, (SELECT 'x' COLLATE "C" AS a, 'y' COLLATE "POSIX" AS b) t`,
+  'SELECT upper(email || c) FROM customers, collated',
+  'SELECT id FROM customers WHERE email COLLATE "C" = $$x$$',
   'SELECT string_agg(email, $$,$$) FROM customers',
   'SELECT collect_text(email) FROM customers',
   'SELECT count(*) FILTER (WHERE email LIKE $$a%$$) FROM customers',
@@ -166,7 +169,7 @@ const hidden: typeof attacks = [
   'SELECT upper(email) FROM customers',
   'SELECT email || id FROM customers',
   'SELECT CAST(email AS varchar(90)) FROM customers',
-  'SELECT (email) COLLATE "C" FROM customers',
+  'SELECT (email) COLLATE pg_catalog.default FROM customers',
   'SELECT coalesce(email, name) FROM customers',
   'SELECT CASE WHEN true THEN email END FROM customers',
   'SELECT ARRAY[email] FROM customers',
@@ -228,6 +231,9 @@ const hidden: typeof attacks = [
 
 /** What an honest agent does, beside and with masked columns. */
 const legitimate: readonly string[] = [
+  'SELECT note COLLATE "C" FROM orders ORDER BY note COLLATE "C"',
+  'SELECT c, d FROM collated ORDER BY d',
+  'SELECT email, c FROM customers, collated ORDER BY c',
   'SELECT email FROM customers',
   'SELECT id, email FROM customers ORDER BY id',
   'SELECT * FROM customers',

@@ -103,13 +103,16 @@ export class WireClient {
 
   /** Reads up to ReadyForQuery without keeping anything. @returns how many bytes came */
   async countUntilReady(): Promise<number> {
-    const ready = serialize.sync().length // as long as ReadyForQuery, less its status
+    const end = serialize.sync().length + 1 // ReadyForQuery has a status besides
     let size = 0
+    // It may come in two pieces.
+    let last: Uint8Array = new Uint8Array(0)
     for (;;) {
       const chunk = await this.#socket.read()
       if (!chunk) throw new Error('The server closed the connection')
       size += chunk.length
-      if (chunk.length > ready && chunk.at(-ready - 1) === 'Z'.charCodeAt(0)) return size
+      last = concat([last, chunk.subarray(-end)]).subarray(-end)
+      if (last.length === end && last[0] === 'Z'.charCodeAt(0) && last[4] === end - 1) return size
     }
   }
 

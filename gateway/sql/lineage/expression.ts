@@ -65,7 +65,7 @@ export class Expressions {
       case 'TypeCast':
         return this.#cast(body, level)
       case 'CollateClause':
-        return { ...this.flow(body.arg, level), origin: undefined }
+        return this.#collated(body, level)
       case 'A_Expr':
         return this.#operation(body, level)
       case 'BoolExpr':
@@ -103,6 +103,16 @@ export class Expressions {
         if (/^(Xml|Json)/.test(kind)) return this.everything(body, level)
         throw new Untraceable(`${kind} is no expression that is known`)
     }
+  }
+
+  /**
+   * Texts of two collations cannot be compared, which fails where neither of them is NULL (PostgreSQL manual, 24.2.1).
+   * @throws Untraceable
+   */
+  #collated({ arg, collname }: Node, level: Level | undefined): Flow {
+    if (names(collname).join('.') !== 'pg_catalog.default')
+      throw new Untraceable('COLLATE may fail where a value is not NULL')
+    return { ...this.flow(arg, level), origin: undefined }
   }
 
   /** A condition that decides which rows count. Comparing a column with a constant, or two columns, is told apart. */

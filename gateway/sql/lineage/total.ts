@@ -51,7 +51,9 @@ export function isNotOverloaded(name: readonly string[], catalog: Catalog): bool
 /** Comparing such values, or putting them together, goes by themselves and by nothing in them. */
 export function isScalar(flow: Flow, catalog: Catalog): boolean {
   if (flow.isRow) return false
-  for (const { column } of flow.sources) if (!isScalarType(column.type, catalog)) return false
+  for (const { column } of flow.sources) {
+    if (column.isCollated || !isScalarType(column.type, catalog)) return false
+  }
   return true
 }
 
