@@ -180,7 +180,8 @@ describe(
 
       expect(decide(request('a', 'POST', '/', { body: { say: 'please' } })).effect).toBe('allow')
       expect(decide(request('a', 'POST', '/', { body: { say: 'now' } })).effect).toBe('deny')
-      expect(failures).toBeGreaterThan(25_000)
+      // What is too large to be asked is denied before policy sees it.
+      expect(failures).toBeGreaterThan(15_000)
       expect(process.memoryUsage.rss() - before).toBeLessThan(64 * 1024 * 1024)
     })
 

@@ -17,7 +17,7 @@ beforeAll(async () => {
   owner.send(
     query(`
     CREATE SCHEMA a; CREATE TABLE customers (id int PRIMARY KEY, name text); CREATE TABLE orders (id int, customer int);
-    CREATE TABLE new_id_seq (id int); CREATE FUNCTION stamp() RETURNS text LANGUAGE sql AS 'SELECT now()::text'`),
+    CREATE TABLE new_id_seq (id int); CREATE FUNCTION stamp() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN now()::text; END'`),
   )
   await owner.receiveUntilReady()
   owner.end()
