@@ -442,7 +442,7 @@ export const queries = {
     UNION ALL
     SELECT i.indrelid,
            CASE WHEN bool_or(d.refobjsubid = 0 AND 0 < ANY (i.indkey::int2[])) OR bool_and(d.refobjsubid = 0) THEN NULL
-                ELSE to_json(array_agg(d.refobjsubid) FILTER (WHERE d.refobjsubid > 0)) END, true,
+                ELSE to_json(array_agg(d.refobjsubid ORDER BY d.refobjsubid) FILTER (WHERE d.refobjsubid > 0)) END, true,
            bool_or(i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
                    OR coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false))
     FROM pg_index i JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
