@@ -64,7 +64,10 @@ export function comparedIntegers(tree: Node): ReadonlySet<number> {
 
 /** Whether what was found out about one text holds for another of the same shape. */
 export function differInCompared(one: Numbered, other: Numbered, compared: ReadonlySet<number>): boolean {
+  // A text may have of its own what a shape has in place of digits.
+  if (one.starts.length !== other.starts.length) return false
   return one.starts.every((start, index) => {
+    if (start !== other.starts[index]) return false
     if (compared.has(start)) return true
     const end = one.starts[index + 1] ?? one.text.length
     return one.text.slice(start, end) === other.text.slice(start, end)

@@ -130,6 +130,21 @@ test('what is said of a statement like another is what is said of it alone, what
   expect(alike).toBeGreaterThan(500)
 })
 
+test('what a shape has in place of digits stands for none where the text itself has it', async () => {
+  const client = await shop.direct()
+  await client.query(`CREATE FUNCTION told(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN $1; END';
+    CREATE OPERATOR # (RIGHTARG = int, FUNCTION = told)`)
+  await shop.reader.refresh('ddl')
+  const own = await shop.scope()
+
+  const text = 'SELECT id FROM orders WHERE id = 5 AND customer_id ='
+  shop.analyse(`${text} 7 - id`, own)
+  const { functions } = shop.analyse(`${text} # - id`, own).facts
+
+  expect(functions.map(({ name }) => name)).toContain('told')
+  await client.query('DROP FUNCTION told CASCADE')
+})
+
 test('a denial speaks of the text that was sent, not of one like it', () => {
   const statements = [17, 42].map((id) =>
     shop.analyse(`SELECT id FROM customers WHERE id = ${id} ORDER BY email || ${'id'}`, scope),
