@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { Denied } from '../errors.ts'
 import { type Ends, writePartial } from './partial.ts'
 import type { Replace } from './replace.ts'
+import { countBytes, headerBytes, lengthBytes, nullLength, WholeRows } from './whole-rows.ts'
 
 /** A masked column: where it is, and what replaces one of its values; `undefined` is NULL. */
 export interface MaskedCell {
@@ -20,38 +20,22 @@ export interface MaskedCell {
   readonly isWhole?: boolean
 }
 
-/** The longest row that is put together from several reads. */
-export const maxRowBytes = 16 * 1024 * 1024
-
-const dataRow = 0x44 // 'D'
-/** Type byte and length. */
-const headerBytes = 5
-const countBytes = 2
-const lengthBytes = 4
-const nullLength = 0xffffffff
-
 const wordBytes = 4
 
 /** Up to this many bytes a loop copies faster than a view that has to be made first. */
 const shortBytes = 48
 
 export class RowMasker {
-  readonly #columns: number
   readonly #cells: readonly MaskedCell[]
-  /** The beginning of a row whose end has not arrived. */
-  #waiting: Uint8Array[] = []
-  #waitingBytes = 0
-  /** How many bytes have to wait until the row is whole. */
-  #neededBytes = 0
-
+  readonly #rows: WholeRows
   #out = new Uint8Array(0)
   #outView = new DataView(this.#out.buffer)
   #end = 0
 
   /** @param cells in the order of their index */
   constructor(columns: number, cells: readonly MaskedCell[]) {
-    this.#columns = columns
     this.#cells = cells
+    this.#rows = new WholeRows(columns, { verb: 'mask', hint: 'Select fewer or smaller columns.' })
   }
 
   /**
@@ -59,7 +43,7 @@ export class RowMasker {
    * @throws Denied `too_large` when a row is longer than can be put together
    */
   push(bytes: Uint8Array): { readonly bytes: Uint8Array; readonly count: number } {
-    const input = this.#join(bytes)
+    const input = this.#rows.join(bytes)
     if (!input) return { bytes: new Uint8Array(0), count: 0 }
     const view = new DataView(input.buffer, input.byteOffset, input.byteLength)
     this.#out = new Uint8Array(input.length + input.length / 4 + 64)
@@ -67,58 +51,21 @@ export class RowMasker {
     this.#end = 0
     let count = 0
     let at = 0
-    while (at + headerBytes <= input.length) {
-      const size = 1 + view.getUint32(at + 1)
-      if (at + size > input.length) {
-        this.#neededBytes = size
-        break
-      }
+    for (let size = this.#rows.sizeAt(at, input, view); size > 0; size = this.#rows.sizeAt(at, input, view)) {
       this.#row(input, view, at, at + size)
       at += size
       count++
     }
-    if (at < input.length) this.#wait(input.subarray(at))
+    this.#rows.keep(at, input)
     return { bytes: this.#out.subarray(0, this.#end), count }
   }
 
   /** @throws Error when the target stopped in the middle of a row */
   finish(): void {
-    if (this.#waitingBytes > 0) throw new Error('Cannot mask result: it ends in the middle of a row')
-  }
-
-  /** Everything that waited and these bytes, or `undefined` while that is not a whole row. */
-  #join(bytes: Uint8Array): Uint8Array | undefined {
-    if (this.#waitingBytes === 0) return bytes
-    if (this.#waitingBytes + bytes.length < this.#neededBytes) {
-      this.#wait(bytes)
-      return undefined
-    }
-    const joined = new Uint8Array(this.#waitingBytes + bytes.length)
-    let at = 0
-    for (const part of [...this.#waiting, bytes]) {
-      joined.set(part, at)
-      at += part.length
-    }
-    this.#waiting = []
-    this.#waitingBytes = 0
-    this.#neededBytes = 0
-    return joined
-  }
-
-  #wait(bytes: Uint8Array): void {
-    if (Math.max(this.#neededBytes, this.#waitingBytes + bytes.length) > maxRowBytes) {
-      throw new Denied('too_large', `Cannot mask result: a row is longer than ${maxRowBytes} bytes`, {
-        hint: 'Select fewer or smaller columns.',
-      })
-    }
-    this.#waiting.push(bytes)
-    this.#waitingBytes += bytes.length
+    this.#rows.finish()
   }
 
   #row(input: Uint8Array, view: DataView, start: number, end: number): void {
-    if (input[start] !== dataRow || view.getUint16(start + headerBytes) !== this.#columns) {
-      throw new Denied('unmaskable', 'Cannot mask result: its rows are not as described')
-    }
     this.#reserve(end - start)
     const rowAt = this.#end
     let copied = start
@@ -133,7 +80,7 @@ export class RowMasker {
       const length = view.getUint32(at)
       const valueAt = at + lengthBytes
       at = valueAt + (length === nullLength ? 0 : length)
-      if (at > end) throw new Denied('unmaskable', 'Cannot mask result: its rows are not as described')
+      if (at > end) throw this.#rows.notAsDescribed()
       if (length === nullLength && !cell.isWhole) this.#writeBytes(undefined, end - at)
       else this.#replace(cell.how, input, valueAt, at, end - at)
       copied = at

@@ -6,6 +6,7 @@
  */
 import { concat } from '../concat.ts'
 import { Denied } from '../errors.ts'
+import { countBytes, headerBytes, lengthBytes, nullLength, WholeRows } from '../masking/whole-rows.ts'
 import type { Column, ResultStream } from '../operation.ts'
 import type { CopyFormat } from '../sql/copy-format.ts'
 import type { CopyQuery } from '../sql/copy-query.ts'
@@ -54,14 +55,6 @@ export async function* copied(result: ResultStream, { format, result: index }: C
   }
 }
 
-/** The longest row that is put together from several reads. */
-const maxRowBytes = 16 * 1024 * 1024
-
-const headerBytes = 5
-const countBytes = 2
-const lengthBytes = 4
-const nullLength = 0xffffffff
-
 const signature = Uint8Array.of(0x50, 0x47, 0x43, 0x4f, 0x50, 0x59, 0x0a, 0xff, 0x0d, 0x0a, 0x00)
 /** Flags, and the length of an extension that is not there. */
 const flags = new Uint8Array(8)
@@ -71,14 +64,12 @@ class CopyRows {
   readonly #format: CopyFormat
   readonly #columns: readonly Column[]
   readonly #write: WriteCell | undefined
-  /** The beginning of a row whose end has not arrived. */
-  #waiting: Uint8Array[] = []
-  #waitingBytes = 0
-  #neededBytes = 0
+  readonly #rows: WholeRows
 
   constructor(format: CopyFormat, columns: readonly Column[]) {
     this.#format = format
     this.#columns = columns
+    this.#rows = new WholeRows(columns.length, { verb: 'copy', hint: 'Copy fewer or smaller columns.' })
     this.#write = format.kind === 'binary' ? undefined : cellWriter(format, columns)
   }
 
@@ -103,30 +94,23 @@ class CopyRows {
   }
 
   push(bytes: Uint8Array): { readonly bytes: Uint8Array; readonly count: number } {
-    const input = this.#join(bytes)
+    const input = this.#rows.join(bytes)
     if (!input) return { bytes: new Uint8Array(0), count: 0 }
     const view = new DataView(input.buffer, input.byteOffset, input.byteLength)
     const out = new Out(input.length)
     let count = 0
     let at = 0
-    while (at + headerBytes <= input.length) {
-      const size = 1 + view.getUint32(at + 1)
-      if (at + size > input.length) {
-        this.#neededBytes = size
-        break
-      }
-      if (input[at] !== backend.DataRow || view.getUint16(at + headerBytes) !== this.#columns.length)
-        throw new Denied('unmaskable', 'Cannot copy result: its rows are not as described')
+    for (let size = this.#rows.sizeAt(at, input, view); size > 0; size = this.#rows.sizeAt(at, input, view)) {
       this.#row(out, input, view, at, at + size)
       at += size
       count++
     }
-    if (at < input.length) this.#wait(input.subarray(at))
+    this.#rows.keep(at, input)
     return { bytes: out.bytes(), count }
   }
 
   finish(): Uint8Array {
-    if (this.#waitingBytes > 0) throw new Error('Cannot copy result: it ends in the middle of a row')
+    this.#rows.finish()
     return this.#format.kind === 'binary' ? copyData(trailer) : new Uint8Array(0)
   }
 
@@ -143,36 +127,12 @@ class CopyRows {
           this.#write(out, index, undefined, false)
           continue
         }
-        if (at + length > end)
-          throw new Denied('unmaskable', 'Cannot copy result: its rows are not as described')
+        if (at + length > end) throw this.#rows.notAsDescribed()
         this.#write(out, index, input.subarray(at, at + length), false)
         at += length
       }
     }
     out.end()
-  }
-
-  #join(bytes: Uint8Array): Uint8Array | undefined {
-    if (this.#waitingBytes === 0) return bytes
-    if (this.#waitingBytes + bytes.length < this.#neededBytes) {
-      this.#wait(bytes)
-      return undefined
-    }
-    const joined = concat([...this.#waiting, bytes])
-    this.#waiting = []
-    this.#waitingBytes = 0
-    this.#neededBytes = 0
-    return joined
-  }
-
-  #wait(bytes: Uint8Array): void {
-    if (Math.max(this.#neededBytes, this.#waitingBytes + bytes.length) > maxRowBytes) {
-      throw new Denied('too_large', `Cannot copy result: a row is longer than ${maxRowBytes} bytes`, {
-        hint: 'Copy fewer or smaller columns.',
-      })
-    }
-    this.#waiting.push(bytes)
-    this.#waitingBytes += bytes.length
   }
 }
 
