@@ -1,6 +1,8 @@
 import pg from 'pg'
 import type { TestDoor } from '../postgres/start-door.ts'
 
+export type AgentQuery = string | pg.QueryArrayConfig
+
 /**
  * Runs texts in one session of an agent.
  *
@@ -8,7 +10,7 @@ import type { TestDoor } from '../postgres/start-door.ts'
  */
 export async function runAsAgent(
   { host, port }: TestDoor,
-  ...queries: readonly (string | pg.QueryArrayConfig)[]
+  ...queries: readonly AgentQuery[]
 ): Promise<unknown[]> {
   const client = new pg.Client({ host, port, user: 'agent', database: 'shop', password: 'a token' })
   await client.connect()

@@ -1,10 +1,7 @@
-import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Mask } from '../../gateway/decision.ts'
-import { mask } from '../../plugins/mask.ts'
-import { allow, startDoor, type TestDoor } from '../postgres/start-door.ts'
-import { type PostgresServer, startPostgres } from '../support/start-postgres.ts'
 import { runAsAgent } from './agent-of.ts'
+import { type MaskedDoor, startMaskedDoor } from './masked-door.ts'
 import { canary } from './shop.ts'
 
 const schema = `
@@ -319,25 +316,16 @@ const ways: readonly Way[] = [
 ]
 
 describe.each([15, 18] as const)('every way to a masked column of a PostgreSQL %i', (version) => {
-  let server: PostgresServer
-  let door: TestDoor
+  let door: MaskedDoor
 
   beforeAll(async () => {
-    server = await startPostgres({ version })
-    const owner = new pg.Client(server.url)
-    await owner.connect()
-    await owner.query(`${schema}; CREATE SEQUENCE s`)
-    if (version >= 18) await owner.query(only18)
-    await owner.end()
-    door = await startDoor(server, {
-      decide: () => ({ ...allow, masks: version >= 18 ? masks18 : masks }),
-      plugins: [mask({ key: 'key' })],
+    door = await startMaskedDoor({
+      version,
+      schema: `${schema}; CREATE SEQUENCE s; ${version >= 18 ? only18 : ''}`,
+      masks: () => (version >= 18 ? masks18 : masks),
     })
   })
-  afterAll(async () => {
-    await door.close()
-    await server.stop()
-  })
+  afterAll(() => door.close())
 
   const known = ways.filter(({ since }) => since <= version)
 

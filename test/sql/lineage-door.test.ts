@@ -1,10 +1,8 @@
-import pg from 'pg'
 import { serialize } from 'pg-protocol'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Mask } from '../../gateway/decision.ts'
-import { mask } from '../../plugins/mask.ts'
-import { allow, startDoor, type TestDoor } from '../postgres/start-door.ts'
-import { type PostgresServer, startPostgres } from '../support/start-postgres.ts'
+import { type AgentQuery, extended, runAsAgent } from './agent-of.ts'
+import { type MaskedDoor, startMaskedDoor } from './masked-door.ts'
 import { canary } from './shop.ts'
 
 const schema = `
@@ -42,49 +40,15 @@ const masks: readonly Mask[] = [
 ]
 
 describe.each([15, 18] as const)('masks at the door of a PostgreSQL %i', (version) => {
-  let server: PostgresServer
-  let door: TestDoor
+  let door: MaskedDoor
 
   beforeAll(async () => {
-    server = await startPostgres({ version })
-    const owner = new pg.Client(server.url)
-    await owner.connect()
-    await owner.query(schema)
-    await owner.end()
-    door = await startDoor(server, { decide: () => ({ ...allow, masks }), plugins: [mask({ key: 'key' })] })
+    door = await startMaskedDoor({ version, schema: schema, masks: () => masks })
   })
-  afterAll(async () => {
-    await door.close()
-    await server.stop()
-  })
+  afterAll(() => door.close())
 
-  async function agent(): Promise<pg.Client> {
-    const { host, port } = door
-    const client = new pg.Client({ host, port, user: 'agent', database: 'shop', password: 'a token' })
-    await client.connect()
-    return client
-  }
-
-  /** Rows and errors of one session, as text. */
-  async function run(...queries: readonly (string | pg.QueryArrayConfig)[]): Promise<unknown[]> {
-    const client = await agent()
-    const seen: unknown[] = []
-    client.on('notice', (notice) => seen.push(notice))
-    for (const query of queries) {
-      const config = typeof query === 'string' ? { text: query, rowMode: 'array' as const } : query
-      try {
-        for (const { rows } of [await client.query(config)].flat()) seen.push(rows)
-      } catch (error) {
-        seen.push(error instanceof Error ? { ...error, message: error.message } : error)
-      }
-    }
-    await client.end()
-    return seen
-  }
-
-  const extended = (text: string, values: readonly unknown[] = []): pg.QueryArrayConfig => {
-    return { text, values: [...values], rowMode: 'array' }
-  }
+  /** Rows and errors of one session. */
+  const run = (...queries: readonly AgentQuery[]) => runAsAgent(door, ...queries)
 
   test('each statement of a text has its own plan', async () => {
     const seen = await run(

@@ -2,10 +2,8 @@ import pg from 'pg'
 import { serialize } from 'pg-protocol'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Mask } from '../../gateway/decision.ts'
-import { mask } from '../../plugins/mask.ts'
-import { allow, startDoor, type TestDoor } from '../postgres/start-door.ts'
-import { type PostgresServer, startPostgres } from '../support/start-postgres.ts'
 import { extended, runAsAgent } from './agent-of.ts'
+import { type MaskedDoor, startMaskedDoor } from './masked-door.ts'
 
 /** `shown` holds what masks leave of `people`. */
 const schema = String.raw`
@@ -92,25 +90,13 @@ interface Copied {
 }
 
 describe.each([15, 18] as const)('COPY of masked columns of a PostgreSQL %i', (version) => {
-  let server: PostgresServer
-  let door: TestDoor
+  let door: MaskedDoor
   let using = masks
 
   beforeAll(async () => {
-    server = await startPostgres({ version })
-    const owner = new pg.Client(server.url)
-    await owner.connect()
-    await owner.query(schema)
-    await owner.end()
-    door = await startDoor(server, {
-      decide: () => ({ ...allow, masks: using }),
-      plugins: [mask({ key: 'key' })],
-    })
+    door = await startMaskedDoor({ version, schema: schema, masks: () => using })
   })
-  afterAll(async () => {
-    await door.close()
-    await server.stop()
-  })
+  afterAll(() => door.close())
 
   /** What comes in CopyData, and of what else comes the types, and the command tag. */
   async function copied(text: string): Promise<Copied> {
@@ -187,7 +173,7 @@ describe.each([15, 18] as const)('COPY of masked columns of a PostgreSQL %i', (v
   test('columns that were swapped a moment ago show nothing', async () => {
     using = masks
     await copied('COPY swapped TO STDOUT')
-    const owner = new pg.Client(server.url)
+    const owner = new pg.Client(door.url)
     await owner.connect()
     await owner.query(`ALTER TABLE swapped RENAME name TO x; ALTER TABLE swapped RENAME mail TO name;
       ALTER TABLE swapped RENAME x TO mail`)

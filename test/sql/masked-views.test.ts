@@ -1,10 +1,7 @@
-import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Mask } from '../../gateway/decision.ts'
-import { mask } from '../../plugins/mask.ts'
-import { allow, startDoor, type TestDoor } from '../postgres/start-door.ts'
-import { type PostgresServer, startPostgres } from '../support/start-postgres.ts'
 import { runAsAgent } from './agent-of.ts'
+import { type MaskedDoor, startMaskedDoor } from './masked-door.ts'
 
 const schema = `
   CREATE TABLE people (id int PRIMARY KEY, name text, mail text, country text, salary int);
@@ -29,22 +26,13 @@ const invoker = `
   CREATE VIEW fenced WITH (security_barrier) AS SELECT id, upper(mail) AS loud FROM people;`
 
 describe.each([15, 18] as const)('views that decide by masked columns of a PostgreSQL %i', (version) => {
-  let server: PostgresServer
-  let door: TestDoor
+  let door: MaskedDoor
   let masks: readonly Mask[] = []
 
   beforeAll(async () => {
-    server = await startPostgres({ version })
-    const owner = new pg.Client(server.url)
-    await owner.connect()
-    await owner.query(schema + invoker)
-    await owner.end()
-    door = await startDoor(server, { decide: () => ({ ...allow, masks }), plugins: [mask({ key: 'key' })] })
+    door = await startMaskedDoor({ version, schema: schema + invoker, masks: () => masks })
   })
-  afterAll(async () => {
-    await door.close()
-    await server.stop()
-  })
+  afterAll(() => door.close())
 
   function masksThatAllow(...uses: NonNullable<Mask['uses']>): readonly Mask[] {
     return ['mail', 'salary'].map((name) => {

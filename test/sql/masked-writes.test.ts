@@ -2,10 +2,8 @@ import pg from 'pg'
 import { serialize } from 'pg-protocol'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Concealment, Mask } from '../../gateway/decision.ts'
-import { mask } from '../../plugins/mask.ts'
-import { allow, startDoor, type TestDoor } from '../postgres/start-door.ts'
-import { type PostgresServer, startPostgres } from '../support/start-postgres.ts'
 import { extended, runAsAgent } from './agent-of.ts'
+import { type MaskedDoor, startMaskedDoor } from './masked-door.ts'
 
 const schema = `
   CREATE TABLE people (id int PRIMARY KEY, name text, mail text, phone text, code text, salary int, note text DEFAULT 'none',
@@ -55,22 +53,13 @@ const writable: readonly Mask[] = [
 ]
 
 describe.each([15, 18] as const)('writes near masked columns of a PostgreSQL %i', (version) => {
-  let server: PostgresServer
-  let door: TestDoor
+  let door: MaskedDoor
   let masks = closed
 
   beforeAll(async () => {
-    server = await startPostgres({ version })
-    const owner = new pg.Client(server.url)
-    await owner.connect()
-    await owner.query(schema)
-    await owner.end()
-    door = await startDoor(server, { decide: () => ({ ...allow, masks }), plugins: [mask({ key: 'key' })] })
+    door = await startMaskedDoor({ version, schema: schema, masks: () => masks })
   })
-  afterAll(async () => {
-    await door.close()
-    await server.stop()
-  })
+  afterAll(() => door.close())
 
   async function refusals(
     using: readonly Mask[],
@@ -141,7 +130,7 @@ describe.each([15, 18] as const)('writes near masked columns of a PostgreSQL %i'
       ['[masked]', '****9999', null, 'Ada'],
       ['[masked]', '****1234', null, 'Dee'],
     ])
-    const owner = new pg.Client(server.url)
+    const owner = new pg.Client(door.url)
     await owner.connect()
     expect((await owner.query('SELECT mail FROM people')).rows).toEqual([{ mail: 'ada@x.example' }])
     await owner.end()
