@@ -231,6 +231,13 @@ Closed 2026-01-01T00:00:00.000Z: agent left (2 operations, 1 error, 2 rows)
     expect(code).toBe(1)
   })
 
+  test('say so when the one to be verified is unknown', async () => {
+    const { stderr, code } = await sluice(['sessions', 'verify', 'nobody', '-c', config], secrets())
+
+    expect(stderr).toBe('Cannot verify: no session "nobody" was recorded\n')
+    expect(code).toBe(1)
+  })
+
   test('are proven to be as they were written, and those that still run are told apart', async () => {
     const one = await sluice(['sessions', 'verify', 'session-1', '-c', config], secrets())
     const all = await sluice(['sessions', 'verify', '--all', '-c', config], secrets(), 'deno')

@@ -25,7 +25,7 @@ export function explainCommand(terminal: Terminal): Command {
     .requiredOption('-a, --agent <subject>', 'who would ask')
     .option('-g, --group <name>', 'a group of the agent; may be said again', collected, [])
     .option('--claim <name=value>', 'a claim of its token, as text or JSON; may be said again', collected, [])
-    .option('--actor <subject>', 'whom it acts for, nearest first; may be said again', collected, [])
+    .option('--actor <subject>', 'who acts for it, nearest first; may be said again', collected, [])
     .option('--issuer <address>', 'who vouches for it; the first of the configuration when absent')
     .option('--address <ip>', 'where it connects from')
     .option('--parameter <value>', 'the value of $1, then of $2, …; may be said again', collected, [])

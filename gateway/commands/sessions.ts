@@ -148,6 +148,8 @@ export function sessionsCommand(terminal: Terminal): Command {
       if (verification.events === 0 && listed?.isRemoved) {
         throw new CommandError(`Cannot verify: session "${session}" was removed by retention`)
       }
+      if (verification.events === 0 && id !== undefined && !listed)
+        throw new CommandError(`Cannot verify: no session "${id}" was recorded`)
       // Retention may have removed it since the list was made.
       if (verification.events === 0 && id === undefined) continue
       missing.delete(session)
