@@ -344,6 +344,10 @@ export const builtinsQuery = `SELECT concat_ws(' ', ${[
   .map((rows) => `(SELECT concat(count(*), ':', sum(hashtext(xmin::text)::bigint)) FROM ${rows})`)
   .join(', ')}) AS builtins`
 
+/** Whether texts compare by another collation than most do. */
+const hasOwnCollation = (collation: string): string =>
+  `(${collation} NOT IN (0, 'pg_catalog.default'::regcollation, 'pg_catalog."C"'::regcollation))`
+
 /** Where what users made has numbers of its own, which an index finds. */
 const madeByUsers = {
   ...{ pg_class: 'oid', pg_attribute: 'attnum > 0 AND attrelid', pg_attrdef: 'oid', pg_rewrite: 'oid' },
@@ -409,7 +413,7 @@ export const queries = {
 
   columns: `
     SELECT a.attrelid AS relation, a.attnum AS number, a.attname AS name, a.atttypid AS type, a.attgenerated <> '' AS generated,
-           a.attcollation NOT IN (0, 'pg_catalog.default'::regcollation, 'pg_catalog."C"'::regcollation) AS collated,
+           ${hasOwnCollation('a.attcollation')} AS collated,
            CASE WHEN a.attgenerated <> '' THEN 'generated'
                 WHEN a.attidentity <> '' OR EXISTS (SELECT FROM (${calledIn('d.adbin')}) f JOIN pg_proc p ON p.oid = f.function
                                                     WHERE p.provolatile = 'v') THEN 'fresh'
@@ -507,7 +511,8 @@ export const queries = {
            CASE WHEN t.typtype = 'c' THEN (SELECT to_json(array_agg(a.atttypid::bigint ORDER BY a.attnum))
              FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) END AS fields,
            CASE WHEN t.typtype = 'e' THEN (SELECT to_json(array_agg(l.enumlabel::text ORDER BY l.enumsortorder))
-             FROM pg_enum l WHERE l.enumtypid = t.oid) END AS labels
+             FROM pg_enum l WHERE l.enumtypid = t.oid) END AS labels,
+           ${hasOwnCollation('t.typcollation')} AS collated
     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_type e ON e.typarray = t.oid`,
 
   // A write goes on to partitions and heirs, and along foreign keys that cascade, and runs what those run.

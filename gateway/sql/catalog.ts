@@ -178,6 +178,8 @@ export interface Type {
   /** What a cast to it may run: checks of a domain, functions of casts made by users. */
   readonly functions: readonly CatalogFunction[]
   readonly shape: TypeShape
+  /** Its values have a collation of their own, as {@link CatalogColumn.isCollated}. */
+  readonly isCollated: boolean
 }
 
 /** How a type is made of others, by their OIDs. */
@@ -282,6 +284,7 @@ export interface CatalogRows {
     of: number | null
     fields: readonly number[] | null
     labels: readonly string[] | null
+    collated: boolean
   }[]
   readonly unseen: readonly { relation: number; function: number; access: 'read' | 'write' }[]
   readonly typeFunctions: readonly { type: number; function: number }[]
@@ -317,7 +320,9 @@ export function catalog(generation: number, rows: CatalogRows, fixed?: Catalog):
     rows.types.map((row): [number, Type] => {
       const { oid, schema, name } = row
       const functions = typeFunctions.get(oid) ?? []
-      return [oid, { oid, schema, name, isBuiltin: oid < firstUserOid, functions, shape: shapeOf(row) }]
+      const isBuiltin = oid < firstUserOid
+      const isCollated = row.collated
+      return [oid, { oid, schema, name, isBuiltin, functions, shape: shapeOf(row), isCollated }]
     }),
   )
   const types = Map.groupBy(typesByOid.values(), ({ name }) => name)

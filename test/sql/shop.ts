@@ -97,6 +97,8 @@ const schema = `
   CREATE TABLE stems (root_id int UNIQUE REFERENCES roots ON UPDATE CASCADE);
   CREATE TABLE leaves (stem int REFERENCES stems (root_id) ON UPDATE SET NULL);
   CREATE TABLE collated (c text COLLATE "POSIX", d text COLLATE "en-x-icu");
+  CREATE DOMAIN posix_text AS text COLLATE "POSIX";
+  CREATE DOMAIN icu_text AS text COLLATE "en-x-icu";
   CREATE TABLE accounts (id int, name text, password text, settings jsonb);
   CREATE TABLE letters (id int, content json);
   INSERT INTO letters VALUES (1, '{"to": "canary"}');

@@ -30,6 +30,8 @@ const attacks: readonly (string | readonly string[])[] = [
   'SELECT array_agg(email) FROM customers',
   `SELECT upper(email || a || b) FROM customers, (SELECT 'x' COLLATE "C" AS a, 'y' COLLATE "POSIX" AS b) t`,
   'SELECT upper(email || c) FROM customers, collated',
+  "SELECT upper(email || a || b) FROM customers, (SELECT 'x'::posix_text AS a, 'y'::icu_text AS b) t",
+  "SELECT upper(email || a) FROM customers, (VALUES ('x'::icu_text)) t (a)",
   'SELECT id FROM customers WHERE email COLLATE "C" = $$x$$',
   'SELECT string_agg(email, $$,$$) FROM customers',
   'SELECT collect_text(email) FROM customers',

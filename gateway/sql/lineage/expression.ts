@@ -243,11 +243,15 @@ export class Expressions {
   }
 
   #cast({ arg, typeName }: Node, level: Level | undefined): Flow {
+    const type = isNode(typeName) ? typeName : {}
+    const name = names(type.names).at(-1) ?? ''
+    if (this.#catalog.types(name).some(({ isCollated }) => isCollated))
+      throw new Untraceable(
+        `a cast to "${name}", which has a collation of its own, may fail where a value is not NULL`,
+      )
     const flow = this.flow(arg, level)
     if (flow.sources.size === 0) return { ...flow, origin: undefined }
-    const type = isNode(typeName) ? typeName : {}
     this.#check('TypeName', type)
-    const name = names(type.names).at(-1) ?? ''
     const isPlainType = !type.typmods && !type.arrayBounds && !type.setof
     const isBuiltin = this.#catalog.types(name).every((each) => each.isBuiltin)
     if (isBuiltin && !type.arrayBounds && textTypes.has(name)) {
