@@ -50,6 +50,7 @@ const durationMs = Number(values.minutes) * 60_000
 const everyMs = Math.min(60_000, durationMs / 20)
 /** The gateway forgets an HTTP session when it has been silent for a minute; then there is time to notice. */
 const quietMs = 75_000
+const standstillMs = 5 * 60_000
 const tokenSeconds = durationMs / 1000 + 3600
 
 const counted = new Map<string, number>()
@@ -124,7 +125,7 @@ async function live(replica: Replica, tokens: Tokens, own: Random, ended: AbortS
   while (!ended.aborted) {
     const name = own.pick(Object.keys(activities))
     try {
-      await activities[name]?.(life)
+      await Promise.race([activities[name]?.(life), tooLong()])
       counted.set(name, (counted.get(name) ?? 0) + 1)
     } catch (error) {
       if (unexpected.length < 20)
@@ -132,6 +133,12 @@ async function live(replica: Replica, tokens: Tokens, own: Random, ended: AbortS
     }
     await sleep(own.below(50))
   }
+}
+
+/** An agent that stands still loads nothing: the hour would show less than it says. */
+async function tooLong(): Promise<never> {
+  await sleep(standstillMs, undefined, { ref: false })
+  throw new Error(`it did not end within ${standstillMs / 60_000} minutes`)
 }
 
 const activities: Readonly<Record<string, (life: Life) => Promise<void>>> = {
