@@ -94,8 +94,8 @@ deny contains "only backups may export a snapshot" if {
 	not agent("backup")
 }
 
-# Of what remains, all that no rule above allows. Say so in the words of the statement.
-deny contains sprintf("no rule lets %s run %s", [input.principal.subject, postgres.summary]) if {
+# Of what remains, all that no rule above allows. Say so in the words of the statement or request.
+deny contains sprintf("no rule lets %s run %s", [input.principal.subject, asked]) if {
 	not allow
 	count(review) == 0
 }
@@ -110,3 +110,8 @@ target(system) if input.target.name == system
 target(system) if input.target.labels.system == system
 
 request := input.operation.facts
+
+# What is asked, for reasons: `DELETE on public.orders`, `DELETE /orders/7 on shop-api`.
+asked := postgres.summary
+
+asked := sprintf("%s %s on %s", [request.method, request.path, input.target.name])

@@ -123,6 +123,11 @@ test_support_changes_nothing_over_http if {
 	}
 }
 
+test_support_hears_which_request_no_rule_allows if {
+	answer := decision with input as http("support", "DELETE", ["customers", "7"])
+	answer.deny == {"no rule lets support-agent run DELETE /customers/7 on shop-api"}
+}
+
 test_support_sees_no_other_path if {
 	every segments in [[], ["payments"], ["Customers"]] {
 		not allow with input as http("support", "GET", segments)
@@ -248,6 +253,24 @@ test_what_is_not_understood_is_denied_with_the_problem if {
 		denied("the statement is not fully understood") with input as input_document
 	}
 	denied("the statement is not fully understood") with input as sql("backup", {"status": "unresolved", "commands": []})
+}
+
+test_what_is_nowhere_to_be_found_goes_by_its_own_name if {
+	nowhere := object.union(table("nosuch", ["read"]), {"schema": ""})
+	missing := object.union(catalog_function("nosuch", "unknown"), {"schema": ""})
+	answer := decision with input as sql("ci", {
+		"status": "unresolved",
+		"commands": ["select"],
+		"relations": [nowhere],
+		"functions": [missing],
+	})
+	"no rule lets ci-agent run SELECT on nosuch" in answer.deny
+	"no agent may call the function nosuch" in answer.deny
+}
+
+test_what_is_nowhere_to_be_found_is_not_taken_for_a_name_with_a_schema if {
+	nowhere := object.union(table("public.orders", ["read"]), {"schema": ""})
+	not data.sluice.postgres.touches("public.orders") with input as sql("ci", {"relations": [nowhere]})
 }
 
 test_dangerous_commands_are_denied_to_everyone if {

@@ -30,7 +30,7 @@ export const denials = {
     sqlstate: '3D000',
     status: 404,
     title: 'Unknown target',
-    hint: 'Ask for the list of targets that you may use.',
+    hint: 'Ask whoever runs this gateway which targets you may use.',
   },
   not_found: { sqlstate: '42704', status: 404, title: 'Not found', hint: 'Check the address.' },
   // Policy and people
@@ -38,13 +38,13 @@ export const denials = {
     sqlstate: '42501',
     status: 403,
     title: 'Denied by policy',
-    hint: 'Rephrase the operation within what the reason allows, or ask the policy owners for access.',
+    hint: 'Rephrase the operation within what the reason allows, or ask the policy owners for a rule that allows it.',
   },
   undecided: {
     sqlstate: '42501',
     status: 403,
     title: 'No policy allows this',
-    hint: 'Ask the policy owners for access.',
+    hint: 'Ask the policy owners for a rule that allows it.',
   },
   rejected: {
     sqlstate: '42501',

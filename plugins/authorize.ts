@@ -1,8 +1,7 @@
 import type { Decision } from '../gateway/decision.ts'
-import { Denied } from '../gateway/errors.ts'
 import type { Log } from '../gateway/log.ts'
 import type { Context, Plugin } from '../gateway/plugin.ts'
-import { noRuleAllows } from '../gateway/policy/answer.ts'
+import { denialFor } from '../gateway/policy/denial.ts'
 import type { Policy } from '../gateway/policy/policy.ts'
 
 export interface AuthorizeOptions {
@@ -25,10 +24,7 @@ export function authorize({ policy, log }: AuthorizeOptions): Plugin {
         return next()
       }
       context.decide(told(decision, context))
-      if (decision.effect === 'deny') {
-        const { reasons } = decision
-        throw new Denied(reasons.includes(noRuleAllows) ? 'undecided' : 'forbidden', reasons.join('; '))
-      }
+      if (decision.effect === 'deny') throw denialFor(decision, session.principal)
       return next()
     },
   }

@@ -101,6 +101,7 @@ test('what policy denies is told in the words of the policy', async () => {
 
   expect(code).toBe(1)
   expect(stdout).toContain('\n✗ Denied: no rule lets support-agent run DELETE on public.customers\n')
+  expect(stdout).toContain('rule that allows it. Policy saw you in the group "support".\n')
 })
 
 test('what would be allowed does not run', async () => {
@@ -178,7 +179,12 @@ test('a request is a method and a path', async () => {
   expect(read.code).toBe(0)
   expect(read.stdout).toMatch(/path +\/customers\/1\n {2}query +full\n/)
   expect(read.stdout).toMatch(/masks +\*\*\.email \(partial\), \*\*\.phone \(redact\)/)
-  expect(write).toMatchObject({ code: 1, stdout: expect.stringContaining('✗ Denied: no rule allows this') })
+  expect(write).toMatchObject({
+    code: 1,
+    stdout: expect.stringContaining(
+      '✗ Denied: no rule lets support-agent run DELETE /customers/1 on shop-api\n',
+    ),
+  })
 })
 
 test.each([

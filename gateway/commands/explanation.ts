@@ -10,8 +10,8 @@ import type { Log } from '../log.ts'
 import type { Runtime } from '../main.ts'
 import type { MaskedOutput, Operation } from '../operation.ts'
 import type { EstablishedSession } from '../plugin.ts'
-import { noRuleAllows } from '../policy/answer.ts'
 import { readBundle } from '../policy/bundle.ts'
+import { denialFor } from '../policy/denial.ts'
 import { type Policy, policy } from '../policy/policy.ts'
 import { catalogConnection } from '../postgres/catalog-connection.ts'
 import { ConnectOperation } from '../postgres/connect-operation.ts'
@@ -172,7 +172,7 @@ async function explainSql(
     if (opened.effect === 'review') notes.push('opening the session would wait for an approval of its own')
     if (opened.effect === 'deny') notes.push(`the session would not even open: ${opened.reasons.join('; ')}`)
     const decided = await decision(asked, { session, operation, decides })
-    const verdict = outcome(operation, opened.effect === 'deny' ? opened : decided)
+    const verdict = outcome(operation, opened.effect === 'deny' ? opened : decided, session)
     return {
       facts: operation.facts,
       results: resultsOf(prepared.statement, operation.maskedOutputs ?? []),
@@ -202,7 +202,7 @@ async function explainHttp(
   const requested = parseRequestTarget(path)
   const operation = await httpOperation(uuid(), session, httpTarget(target), request, requested)
   const decided = await decision(asked, { session, operation, decides })
-  return { facts: operation.facts, decision: decided, ...outcome(operation, decided) }
+  return { facts: operation.facts, decision: decided, ...outcome(operation, decided, session) }
 }
 
 /** What policy says, and where people are taken to have approved what it says then. */
@@ -224,12 +224,14 @@ async function decision(
   return { ...allowed, effect: 'allow', reasons: [`approved by ${approvers.join(', ')}`] }
 }
 
-function outcome(operation: Operation, decision: Decision): Pick<Outcome, 'verdict' | 'denial'> {
+function outcome(
+  operation: Operation,
+  decision: Decision,
+  { principal }: EstablishedSession,
+): Pick<Outcome, 'verdict' | 'denial'> {
   switch (decision.effect) {
-    case 'deny': {
-      const code = decision.reasons.includes(noRuleAllows) ? 'undecided' : 'forbidden'
-      return denied(new Denied(code, decision.reasons.join('; ')))
-    }
+    case 'deny':
+      return denied(denialFor(decision, principal))
     case 'allow':
     case 'review': {
       const refused = untraceable(operation, decision.masks)

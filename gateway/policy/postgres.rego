@@ -67,13 +67,16 @@ reaches(table) if {
 
 name(thing) := concat(".", [thing.schema, thing.name])
 
+# For reasons: as `name`, and of what is nowhere to be found only its own name. Rules compare by `name` alone.
+told(thing) := trim_prefix(name(thing), ".")
+
 # For reasons: `DELETE, SELECT on public.orders`. Undefined when only drivers' housekeeping is asked.
 summary := sprintf("%s on %s", [concat(", ", commands), touched]) if {
 	commands := [upper(command) | some command in facts.commands; not command in (housekeeping - {"connect"})]
 	count(commands) > 0
 }
 
-touched := concat(", ", [name(relation) | some relation in facts.relations]) if {
+touched := concat(", ", [told(relation) | some relation in facts.relations]) if {
 	count(facts.relations) > 0
 } else := input.target.name
 
@@ -95,12 +98,12 @@ objections contains sprintf("no agent may change the setting %s", [setting]) if 
 	not is_harmless_setting(setting)
 }
 
-objections contains sprintf("no agent may call the function %s", [name(called)]) if {
+objections contains sprintf("no agent may call the function %s", [told(called)]) if {
 	some called in facts.functions
 	not is_harmless(called)
 }
 
-objections contains sprintf("no agent may read %s", [name(relation)]) if {
+objections contains sprintf("no agent may read %s", [told(relation)]) if {
 	some relation in facts.relations
 	is_revealing(relation)
 }

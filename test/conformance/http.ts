@@ -99,7 +99,7 @@ export function httpCases({ hungUp }: { readonly hungUp: Promise<void> }): reado
       },
     },
     {
-      name: 'what policy does not allow is refused with a problem document',
+      name: 'what policy does not allow is refused with a problem document: what, to whom, and what to do next',
       async run(gateway) {
         for (const [method, path] of [
           ['DELETE', '/customers/7'],
@@ -116,6 +116,15 @@ export function httpCases({ hungUp }: { readonly hungUp: Promise<void> }): reado
           const problem = (await response.json()) as Record<string, unknown>
           assert.equal(problem.status, 403)
           assert.equal(problem.instance, `urn:uuid:${response.headers.get('sluice-operation')}`)
+          assert.match(
+            String(problem.detail),
+            new RegExp(`^no rule lets .+ run ${method} ${path} on shop-api$`),
+          )
+          assert.match(
+            String(problem.hint),
+            /ask the policy owners for a rule that allows it\..* the group "support"\.$/,
+          )
+          assert.match(String(problem.policy), /^[0-9a-f]{16}$/)
         }
       },
     },
@@ -235,7 +244,10 @@ export function httpCases({ hungUp }: { readonly hungUp: Promise<void> }): reado
     {
       name: 'a target that nobody configured is unknown',
       async run(gateway) {
-        assert.equal((await ask(gateway, '/http/nothing/a')).status, 404)
+        const response = await ask(gateway, '/http/nothing/a')
+
+        assert.equal(response.status, 404)
+        assert.match(await response.text(), /Ask whoever runs this gateway/)
       },
     },
     {

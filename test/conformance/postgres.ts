@@ -1,5 +1,5 @@
 /** What the PostgreSQL door does on every runtime: real clients, the shipped policy, the shop of the demo. */
-import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
+import { deepEqual, doesNotMatch, equal, match, ok, rejects } from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
@@ -44,8 +44,19 @@ export const postgresCases: readonly Case[] = [
       )
       match(output, /ERROR: {2}42501: no rule lets reporting-agent run DELETE on public\.orders/)
       match(output, /DETAIL: {2}Operation [0-9a-f-]{36}\./)
-      match(output, /HINT: /)
+      match(
+        output,
+        /HINT: .*ask the policy owners for a rule that allows it\. Policy saw you in the group "reporting"\./,
+      )
       match(output, /\n1$/)
+    },
+  },
+  {
+    name: 'a denial names a table that is nowhere to be found by its own name alone',
+    async run(house, replica) {
+      const output = await psql(house, replica, 'ci-job', 'SELECT * FROM nosuch')
+      match(output, /\bnosuch\b/)
+      doesNotMatch(output, /\.nosuch/)
     },
   },
   {

@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { run } from '../../gateway/chain.ts'
 import type { Decision, Permit } from '../../gateway/decision.ts'
+import { Denied } from '../../gateway/errors.ts'
 import type { Operation, Part } from '../../gateway/operation.ts'
 import type { Plugin } from '../../gateway/plugin.ts'
+import { noRuleAllows } from '../../gateway/policy/answer.ts'
 import { readBundle } from '../../gateway/policy/bundle.ts'
 import type { Question } from '../../gateway/policy/input.ts'
 import { type Policy, policy } from '../../gateway/policy/policy.ts'
@@ -39,14 +41,47 @@ test('a denied operation ends with the reasons, and never reaches the target', a
     name: 'Denied',
     code: 'forbidden',
     message: 'no rule lets reporting-agent run DELETE on public.orders',
+    hint: expect.stringMatching(/^Rephrase the operation .* Policy saw you in the group "reporting"\.$/),
+    facts: { policy: shipped.revision },
   })
   expect(permits).toEqual([])
 })
 
 test('an operation that no rule speaks about is told apart from a forbidden one', async () => {
-  const { error } = await pull([plugin], request('strangers', 'GET', '/customers'))
+  const silent: Policy = {
+    revision: 'r1',
+    decide: () => ({ effect: 'deny', reasons: [noRuleAllows] }),
+    replace() {},
+  }
 
-  expect(error).toMatchObject({ name: 'Denied', code: 'undecided', message: 'no rule allows this' })
+  const { error } = await pull(
+    [authorize({ policy: silent, log })],
+    request('strangers', 'GET', '/customers'),
+  )
+
+  expect(error).toMatchObject({
+    name: 'Denied',
+    code: 'undecided',
+    message: 'no rule allows this',
+    hint: expect.stringMatching(/^Ask the policy owners .* the group "strangers"\.$/),
+  })
+})
+
+test('an agent in no group, or in very many, hears which ones policy saw it in', async () => {
+  const many = Array.from({ length: 12 }, (_, index) => `g${index}`)
+  const hintFor = async (groups: readonly string[]) => {
+    const asked = request('strangers', 'GET', '/customers')
+    const { principal } = asked.session
+    const { error } = await pull([plugin], {
+      ...asked,
+      session: { ...asked.session, principal: { ...principal, groups } },
+    })
+    return error instanceof Denied ? error.hint : undefined
+  }
+
+  expect(await hintFor([])).toMatch(/ Policy saw you in no group\.$/)
+  expect(await hintFor(['line\u0000\nbreak'])).toMatch(/ the group "line\\u0000\\nbreak"\.$/)
+  expect(await hintFor(many)).toMatch(/ the groups "g0", .*"g9", 2 more\.$/)
 })
 
 test('a review goes on to the plugins that can answer it, and stops at the target without an answer', async () => {

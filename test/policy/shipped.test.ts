@@ -94,7 +94,7 @@ describe('the support agent', () => {
   test('changes nothing, and sees nothing else', () => {
     expect(shipped.decide(request('support', 'DELETE', '/customers/7'))).toMatchObject({
       effect: 'deny',
-      reasons: ['no rule allows this'],
+      reasons: ['no rule lets support-agent run DELETE /customers/7 on shop-api'],
     })
     expect(shipped.decide(request('support', 'GET', '/payments')).effect).toBe('deny')
     expect(shipped.decide(statement('support', read('payments'))).effect).toBe('deny')
