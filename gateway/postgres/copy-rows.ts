@@ -13,8 +13,7 @@ import type { CopyQuery } from '../sql/copy-query.ts'
 import { backend, message, text } from './backend.ts'
 
 /** Makes the answer to COPY of the answer to the query that was asked in its place. */
-export async function* copied(result: ResultStream, { format, result: index }: CopyQuery): ResultStream {
-  let statement = 0
+export async function* copied(result: ResultStream, { format }: CopyQuery): ResultStream {
   let rows: CopyRows | undefined
   for await (const part of result) {
     switch (part.kind) {
@@ -33,7 +32,6 @@ export async function* copied(result: ResultStream, { format, result: index }: C
         break
       }
       case 'end': {
-        if (statement++ !== index) break
         if (!rows) throw new Error('Cannot copy result: it has no rows')
         const bytes = rows.finish()
         if (bytes.length > 0) yield { kind: 'data', bytes, count: 0 }

@@ -5,14 +5,17 @@ import type { Inquiry } from './inquiry.ts'
 import type { Change } from './names.ts'
 import type { StatementOperation } from './statement-operation.ts'
 
-/** What the target still has to answer, in order. `hidden describe` is one that the agent did not ask for. */
+/** What the target still has to answer, in order. What is `hidden` the agent did not ask for. */
 export type Step =
   | 'parse'
   | 'bind'
   | 'close'
   | 'describe statement'
   | 'describe portal'
+  | 'hidden parse'
+  | 'hidden bind'
   | 'hidden describe'
+  | 'hidden close'
   | 'execute'
   | 'query'
   | 'call'

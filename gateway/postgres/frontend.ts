@@ -155,17 +155,32 @@ export function describePortal(name: string): Uint8Array {
   return serialize.describe({ type: 'P', name })
 }
 
-/** Binds the unnamed portal to a statement, without parameters. */
-export function bindPortal(statement: string): Uint8Array {
-  return serialize.bind({ statement })
+export function parse(name: string, text: string): Uint8Array {
+  return serialize.parse({ name, text, types: [] })
+}
+
+/** Binds a portal, the unnamed one unless it has a name, to a statement, without parameters. */
+export function bindPortal(
+  statement: string,
+  { portal = '', isBinary = false }: { readonly portal?: string; readonly isBinary?: boolean } = {},
+): Uint8Array {
+  return serialize.bind({ statement, portal, binary: isBinary })
 }
 
 export function closeStatement(name: string): Uint8Array {
   return serialize.close({ type: 'S', name })
 }
 
+export function closePortal(name: string): Uint8Array {
+  return serialize.close({ type: 'P', name })
+}
+
 export function executePortal(name: string): Uint8Array {
   return serialize.execute({ portal: name, rows: 0 })
+}
+
+export function sync(): Uint8Array {
+  return serialize.sync()
 }
 
 export function flush(): Uint8Array {

@@ -31,6 +31,7 @@ import {
   readyForQuery,
   type TransactionStatus,
 } from './backend.ts'
+import { CopyStandIn } from './copy-stand-in.ts'
 import { CountedRows } from './counted-rows.ts'
 import { denialError, outOfTime } from './denial-error.ts'
 import { encodePart } from './encode-part.ts'
@@ -54,7 +55,6 @@ import {
   flush,
   frontend,
   headerBytes,
-  query,
   readBind,
   readDescribe,
   readEmpty,
@@ -135,6 +135,7 @@ export class PostgresSession {
   readonly #outbox: Outbox
   readonly #scope: SessionScope
   readonly #answers: TargetAnswers
+  readonly #copyStandIn = new CopyStandIn()
 
   // What the reader knows.
   #segment = 0
@@ -611,7 +612,8 @@ export class PostgresSession {
       ? () => this.#confirmMasks(exchange, permit.masks)
       : undefined
     if (!exchange.operation.isReadOnly) await confirm?.()
-    const frames = framesOf(exchange)
+    const { instead } = exchange.operation
+    const frames = instead ? this.#copyStandIn.ask(exchange, instead) : exchange.frames
     exchange.isSent = true
     const { outbox } = this.#upstream
     if (action === 'execute') {
@@ -620,8 +622,9 @@ export class PostgresSession {
       if (exchange.protocol === 'simple') this.#simpleCopy = this.#copyIn
     }
     const execute = frames.length - 1
+    const isDescribed = instead !== undefined || exchange.steps.includes('describe portal')
     for (const [index, frame] of frames.entries()) {
-      if (index === execute && hiddenDescribe !== undefined && !exchange.steps.includes('describe portal')) {
+      if (index === execute && hiddenDescribe !== undefined && !isDescribed) {
         // Masks go by where a column comes from, and only a description tells.
         outbox.push(describePortal(hiddenDescribe))
         exchange.steps.splice(-1, 0, 'hidden describe')
@@ -1206,15 +1209,6 @@ function bytesOf(frames: readonly Uint8Array[]): number {
   let size = 0
   for (const frame of frames) size += frame.length
   return size
-}
-
-/** What the agent sent, or what is asked in its place. */
-function framesOf({ operation, protocol, frames }: Conducted): readonly Uint8Array[] {
-  if (operation.instead === undefined) return frames
-  if (protocol === 'simple') return [query(operation.instead)]
-  throw new Denied('unmaskable', 'Cannot mask COPY: it came by the extended protocol', {
-    hint: 'Send it as a simple query, or SELECT the rows.',
-  })
 }
 
 /** Whether what the operation shows, or does, is something else when names mean something else. */

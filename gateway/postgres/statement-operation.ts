@@ -59,9 +59,9 @@ export class StatementOperation implements SqlOperation {
     return this.#maskedOutputs
   }
 
-  /** The text to send in place of the agent's own; its result is turned into what was asked for. */
-  get instead(): string | undefined {
-    return this.#instead?.text
+  /** What to ask for in place of what the agent executes; its result is turned into what was asked for. */
+  get instead(): CopyQuery | undefined {
+    return this.#instead
   }
 
   get statement(): Statement {
@@ -113,13 +113,15 @@ export class StatementOperation implements SqlOperation {
     const trace = this.statement.trace(masks)
     this.#touchesMasked = trace.touched
     this.#maskedOutputs = trace.hidden.length > 0 ? trace.hidden : undefined
-    this.#instead = trace.instead
+    // What is only prepared or bound shows nothing yet.
+    const instead = this.action === 'execute' ? trace.instead : undefined
+    this.#instead = instead
     refuseWriteBack(trace, this.parameters)
     return {
       masked: trace.masked,
       apply: (result: ResultStream, digest: Digest) => {
         const masked = maskRows(result, trace, digest)
-        return trace.instead ? copied(masked, trace.instead) : masked
+        return instead ? copied(masked, instead) : masked
       },
     }
   }

@@ -78,9 +78,12 @@ export class TargetAnswers {
       case backend.ParameterStatus:
         this.noteParameter(frame)
         break
+      case backend.CloseComplete:
+        steps.shift()
+        return undefined
       case backend.ParseComplete:
       case backend.BindComplete:
-        steps.shift()
+        if (steps.shift()?.startsWith('hidden')) return undefined
         // What was parsed stays, also when its Bind or Execute fails.
         exchange.changes[exchange.confirmed++]?.confirm()
         break
@@ -114,7 +117,8 @@ export class TargetAnswers {
         // Whether the target skips now or is ready, this error does not tell.
         if (exchange.isUnsynced) throw this.#unfollowed()
         exchange.isFailed = true
-        if (exchange.protocol === 'extended') steps.length = 0
+        // A Query has its ReadyForQuery all the same.
+        steps.splice(0, exchange.protocol === 'extended' ? steps.length : steps.length - 1)
         const fields = readErrorFields(frame)
         if (isFinal(fields)) this.isOver = true
         const code = fields.get('C') ?? ''

@@ -10,10 +10,7 @@ import { isNode, type Node, names } from './node.ts'
 import type { Parser } from './parser.ts'
 
 export interface CopyQuery {
-  /** The text to send. */
   readonly text: string
-  /** Which of its results has the rows. */
-  readonly result: number
   readonly format: CopyFormat
 }
 
@@ -31,16 +28,8 @@ export function copyQuery(
   const format = copyFormat(copy)
   if ('problem' in format) return format
   const query = isNode(copy.query) ? queryIn(text, copy.query, parse) : relation && selection(copy, relation)
-  if (query === undefined) return { problem: 'its query cannot be told from the rest' }
-  if (format.kind !== 'binary') return { text: query, result: 0, format }
-  if (isNode(copy.query) && !('SelectStmt' in copy.query))
-    return { problem: 'what a change returns comes in text or csv; leave "binary" out' }
-  // Only a cursor has binary values without the extended protocol. Such a text is a transaction of its own.
-  const text_ = `DECLARE ${cursor} BINARY NO SCROLL CURSOR FOR ${query}\n; FETCH ALL FROM ${cursor}; CLOSE ${cursor}`
-  return { text: text_, result: 1, format }
+  return query === undefined ? { problem: 'its query cannot be told from the rest' } : { text: query, format }
 }
-
-const cursor = '"copied by sluice"'
 
 /** Columns that are computed are not copied unless they are named. */
 export function copiedColumns(copy: Node, { columns }: Relation): readonly string[] {

@@ -22,8 +22,6 @@ export const nothingMasked: SqlTrace = {
 /** What tracing each statement of a text found, as one. */
 export function sqlTrace(parts: readonly Traced[], types: ValueTypes): SqlTrace {
   const [only] = parts
-  const instead = only?.instead
-  const nothing = unmaskedResult(new Set())
   return {
     isActive: true,
     touched: parts.some(({ touched }) => touched),
@@ -31,10 +29,8 @@ export function sqlTrace(parts: readonly Traced[], types: ValueTypes): SqlTrace 
     hidden: parts.flatMap(({ result }, index) =>
       parts.length === 1 ? result.hidden : result.hidden.map((each) => ({ statement: index + 1, ...each })),
     ),
-    results: instead
-      ? [...Array(instead.result).fill(nothing), only?.result ?? nothing]
-      : parts.map(({ result }) => result),
-    instead,
+    results: parts.map(({ result }) => result),
+    instead: only?.instead,
     written: parts.flatMap(({ written }) => written),
     types,
   }

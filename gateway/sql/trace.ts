@@ -112,6 +112,7 @@ export function tracePart(part: Part, context: TraceContext): Traced {
     const [run] = runs
     const [result] = run?.results ?? []
     if (!run) throw unmaskable('it reads from a cursor or prepared statement that is unknown')
+    if (run.instead) throw unmaskable('it runs COPY near masked columns; execute that by the protocol')
     const { touched, masked } = run
     const written = withArguments(run.written, nodes(child(tree, 'ExecuteStmt').params))
     return { touched, masked, written, result: result ?? unmaskedResult(new Set()) }

@@ -2,6 +2,8 @@ import pg from 'pg'
 import { serialize } from 'pg-protocol'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Mask } from '../../gateway/decision.ts'
+import { frontend } from '../../gateway/postgres/frontend.ts'
+import { errorFields, type Received } from '../support/wire-client.ts'
 import { extended, runAsAgent } from './agent-of.ts'
 import { type MaskedDoor, startMaskedDoor } from './masked-door.ts'
 
@@ -79,8 +81,43 @@ const copies: readonly (readonly [masked: string, shown: string])[] = [
     "COPY (UPDATE people SET name = 'x' WHERE id < 3 RETURNING id, mail) TO STDOUT",
     'COPY (SELECT id, mail FROM shown WHERE id < 3) TO STDOUT',
   ],
+  [
+    "COPY (UPDATE people SET name = 'x' WHERE id < 3 RETURNING at, mail) TO STDOUT (FORMAT binary)",
+    'COPY (SELECT at, mail FROM shown WHERE id < 3) TO STDOUT (FORMAT binary)',
+  ],
   ['COPY others TO STDOUT (FORMAT binary)', 'COPY others TO STDOUT (FORMAT binary)'],
 ]
+
+/** How drivers send it. */
+const protocols: Readonly<Record<string, (text: string) => readonly Uint8Array[]>> = {
+  simple: (text) => [serialize.query(text)],
+  extended: (text) => [...named('', text), serialize.execute({ portal: '', rows: 1 }), serialize.sync()],
+  'extended, under a name': (text) => [
+    ...named('mine', text),
+    serialize.execute({ portal: 'mine' }),
+    serialize.sync(),
+  ],
+  'extended, prepared before': (text) => [
+    serialize.parse({ name: 'p', text, types: [] }),
+    serialize.flush(),
+    serialize.describe({ type: 'S', name: 'p' }),
+    serialize.bind({ statement: 'p' }),
+    serialize.flush(),
+    serialize.describe({ type: 'P', name: '' }),
+    serialize.execute({}),
+    serialize.sync(),
+  ],
+}
+
+function named(name: string, text: string): readonly Uint8Array[] {
+  return [
+    serialize.parse({ name, text, types: [] }),
+    serialize.describe({ type: 'S', name }),
+    // A COPY writes what its options say, whatever formats are asked for.
+    serialize.bind({ statement: name, portal: name, binary: true }),
+    serialize.describe({ type: 'P', name }),
+  ]
+}
 
 interface Copied {
   readonly data: string
@@ -98,14 +135,18 @@ describe.each([15, 18] as const)('COPY of masked columns of a PostgreSQL %i', (v
   })
   afterAll(() => door.close())
 
-  /** What comes in CopyData, and of what else comes the types, and the command tag. */
-  async function copied(text: string): Promise<Copied> {
+  async function copied(text: string, protocol = 'simple'): Promise<Copied> {
     const client = await door.connect()
     client.send(serialize.query('BEGIN'))
     await client.receiveUntilReady()
-    client.send(serialize.query(text))
+    client.send(...(protocols[protocol]?.(text) ?? []))
     const received = await client.receiveUntilReady()
     client.end()
+    return seenIn(received)
+  }
+
+  /** What comes in CopyData, and of what else comes the types, and the command tag. */
+  function seenIn(received: readonly Received[]): Copied {
     const tag = received.find(({ type }) => type === 'C')
     return {
       data: Buffer.concat(received.filter(({ type }) => type === 'd').map(({ body }) => body)).toString(
@@ -120,15 +161,131 @@ describe.each([15, 18] as const)('COPY of masked columns of a PostgreSQL %i', (v
     }
   }
 
-  test.each(copies)('%s shows what masks leave, byte for byte as COPY writes it', async (masked, shown) => {
+  describe.each(Object.keys(protocols))('by the protocol, %s', (protocol) => {
+    test.each(copies)('%s shows what masks leave, byte for byte as COPY writes it', async (masked, shown) => {
+      using = masks
+      const seen = await copied(masked, protocol)
+      using = []
+      const expected = await copied(shown, protocol)
+
+      expect(seen).toEqual(expected)
+      expect(seen.types).toMatch(protocol === 'simple' ? /^Hd?cCZ$/ : /^1tn2nHd?cCZ$/)
+      expect(seen.data.toLowerCase()).not.toContain('canary')
+    })
+  })
+
+  test('what was prepared as COPY runs again and again, in pipelines and transactions, beside what others prepared', async () => {
+    const run = [serialize.bind({ statement: 'c' }), serialize.execute({})]
+    const pipelines = (table: string): readonly (readonly Uint8Array[])[] => [
+      [
+        serialize.parse({ name: '', text: 'SELECT 7', types: [] }),
+        serialize.parse({ name: 'c', text: `COPY ${table} (id, mail) TO STDOUT`, types: [] }),
+        ...run,
+        ...run,
+        serialize.parse({ name: 'o', text: 'SELECT count(*) FROM others', types: [] }),
+        serialize.bind({ statement: 'o' }),
+        serialize.execute({}),
+        ...run,
+        serialize.sync(),
+      ],
+      // Its unnamed statement is still there.
+      [serialize.bind({}), serialize.execute({}), ...run, serialize.sync()],
+      [serialize.query(`COPY ${table} (id) TO STDOUT`)],
+      // A Query has forgotten it.
+      [serialize.bind({}), serialize.execute({}), ...run, serialize.sync()],
+      [...run, serialize.close({ type: 'S', name: 'c' }), serialize.sync(), ...run, serialize.sync()],
+      [serialize.parse({ name: 'c', text: `COPY ${table} (mail) TO STDOUT`, types: [] }), serialize.sync()],
+      [serialize.query('BEGIN')],
+      [
+        serialize.parse({
+          name: '',
+          text: `COPY (SELECT id, mail, 1 / (id - 3) FROM ${table}) TO STDOUT`,
+          types: [],
+        }),
+        ...[serialize.bind({}), serialize.execute({}), ...run, serialize.sync()],
+      ],
+      [...run, serialize.sync()],
+      [serialize.query('ROLLBACK')],
+    ]
+    const played = async (table: string): Promise<readonly string[]> => {
+      const client = await door.connect()
+      const seen: string[] = []
+      for (const messages of pipelines(table)) {
+        client.send(...messages)
+        const syncs = messages.filter(([type]) => type === frontend.Sync || type === frontend.Query).length
+        for (let left = syncs; left > 0; left--) {
+          const received = await client.receiveUntilReady()
+          seen.push(
+            received
+              .map(({ type, body }) => `${type} ${type === 'E' ? errorFields(body).C : Buffer.from(body)}`)
+              .join('|'),
+          )
+        }
+      }
+      client.end()
+      return seen
+    }
     using = masks
-    const seen = await copied(masked)
+    const seen = await played('people')
     using = []
-    const expected = await copied(shown)
+    const expected = await played('shown')
 
     expect(seen).toEqual(expected)
-    expect(seen.types).toMatch(/^Hd?cCZ$/)
-    expect(seen.data.toLowerCase()).not.toContain('canary')
+    expect(seen.join()).toContain('[masked]')
+  })
+
+  test('what a COPY that failed has left behind is nothing that SQL or the protocol could run', async () => {
+    using = masks
+    const client = await door.connect()
+    client.send(
+      serialize.parse({
+        name: 'c',
+        text: 'COPY (SELECT mail, 1 / (id - 1) FROM people) TO STDOUT',
+        types: [],
+      }),
+      ...[serialize.bind({ statement: 'c' }), serialize.execute({}), serialize.sync()],
+    )
+    await client.receiveUntilReady()
+    using = []
+    client.send(serialize.query('SELECT name FROM pg_prepared_statements'))
+    const listed = await client.receiveUntilReady()
+    const name = /copied by sluice [-0-9a-f]+/.exec(
+      listed.map(({ body }) => Buffer.from(body).toString()).join(),
+    )?.[0]
+    using = masks
+    const said: string[] = []
+    for (const messages of [
+      [serialize.query(`EXECUTE "${name}"`)],
+      [serialize.bind({ statement: name ?? '' }), serialize.execute({}), serialize.sync()],
+      [serialize.query('EXECUTE c')],
+      [
+        serialize.parse({ name: '', text: 'EXECUTE c', types: [] }),
+        serialize.bind({}),
+        serialize.execute({}),
+        serialize.sync(),
+      ],
+    ]) {
+      client.send(...messages)
+      said.push((await client.receiveUntilReady()).map(({ body }) => Buffer.from(body).toString()).join())
+    }
+    client.end()
+
+    expect(name).toBeDefined()
+    for (const each of said) expect(each).toMatch(/42501|26000/)
+    expect(said.join()).not.toContain('canary')
+  })
+
+  test('a portal of COPY runs once', async () => {
+    using = masks
+    const client = await door.connect()
+    client.send(
+      serialize.parse({ name: '', text: 'COPY people (id) TO STDOUT', types: [] }),
+      ...[serialize.bind({}), serialize.execute({}), serialize.execute({}), serialize.sync()],
+    )
+    const received = await client.receiveUntilReady()
+    client.end()
+
+    expect(received.map(({ type }) => type).join('')).toMatch(/^12Hd+cCEZ$/)
   })
 
   test('rows of any length are written row by row', async () => {
@@ -141,15 +298,14 @@ describe.each([15, 18] as const)('COPY of masked columns of a PostgreSQL %i', (v
   test('what comes in another way, or is not understood, is denied with the reason', async () => {
     using = masks
     for (const [query, reason] of [
-      [extended('COPY people TO STDOUT'), 'Cannot mask COPY: it came by the extended protocol'],
       ['COPY people TO STDOUT; SELECT 1', 'other statements stand beside it; send it alone'],
       ["COPY people TO STDOUT (ENCODING 'LATIN1')", 'its encoding is not UTF8'],
       ["COPY people TO STDOUT (DELIMITER 'a')", 'its delimiter, null, quote and escape do not go together'],
       ["COPY people TO '/tmp/x'", 'copy file may bring masked values elsewhere'],
       ["COPY people TO PROGRAM 'cat'", 'copy program may bring masked values elsewhere'],
       ['COPY mails TO STDOUT', 'brings masked column'],
-      ['COPY (DELETE FROM people RETURNING mail) TO STDOUT BINARY', 'text or csv'],
       ['COPY (SELECT id FROM people ORDER BY mail) TO STDOUT', 'ORDER BY sorts by masked column'],
+      [extended('COPY (SELECT id FROM people ORDER BY mail) TO STDOUT'), 'ORDER BY sorts by masked column'],
     ] as const) {
       expect((await runAsAgent(door, query))[0], JSON.stringify(query)).toMatchObject({
         code: '42501',

@@ -228,6 +228,21 @@ export const protocol: readonly Attack[] = [
     sync(),
   ]),
   reveals(
+    'COPY that the protocol has prepared is run again and described',
+    [parse({ name: 'c', text: 'COPY (SELECT email FROM customers) TO STDOUT BINARY' }), sync()],
+    [
+      bind({ statement: 'c', portal: 'p' }),
+      describe({ type: 'P', name: 'p' }),
+      execute({ portal: 'p', rows: 1 }),
+      ...[bind({ statement: 'c' }), execute({}), sync()],
+    ],
+  ),
+  reveals(
+    'COPY that the protocol has prepared is run by SQL',
+    [parse({ name: 'c', text: 'COPY customers TO STDOUT' }), sync()],
+    'EXECUTE c',
+  ),
+  reveals(
     'COPY in a text of several statements',
     'SELECT 1; COPY (SELECT phone FROM customers) TO STDOUT; SELECT 2',
   ),
