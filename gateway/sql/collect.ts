@@ -200,6 +200,8 @@ class Collector implements Collected {
   readonly #aliases = new Map<string, Set<Relation>>()
   /** Columns by the names that an alias gives them (`customers AS c (a, b)`). */
   readonly #renamed = new Map<string, Map<Relation, Set<string>>>()
+  /** Names by which FROM knows what functions give; the empty one is any. */
+  readonly #functionAliases = new Set<string>()
   /** Names of columns that the statement itself makes. */
   readonly #madeColumns = new Set<string>()
   /** It has columns whose names are not in the text. */
@@ -435,6 +437,7 @@ class Collector implements Collected {
         return
       case 'RangeFunction':
         this.#hasUnnamedColumns = true
+        this.#functionAliases.add(rangeFunctionName(body))
         this.#alias(body)
         this.#children(body, around)
         return
@@ -466,7 +469,7 @@ class Collector implements Collected {
       case 'A_Indirection':
         for (const name of names(body.indirection)) {
           this.#attributes.push([name, around.use])
-          this.#userFunctions(name)
+          this.#attributeFunctions(name)
         }
         this.#children(body, around)
         return
@@ -478,7 +481,7 @@ class Collector implements Collected {
         this.#children(body, around, 'pktable')
         return
       case 'JsonFuncExpr':
-        for (const name of jsonFunctions) this.#userFunctions(name)
+        for (const name of jsonFunctions) this.#attributeFunctions(name)
         this.#children(body, around)
         return
       default:
@@ -1009,11 +1012,15 @@ class Collector implements Collected {
       for (const column of columns) this.#columnsOf([relation], column, use)
     }
     if (systemColumns.has(name)) this.#columnsOf(qualified ?? this.relations.keys(), name, use)
+    // What a function in FROM gives may be no row: then `f.name` calls another function with it.
+    const mayBeFunction = this.#functionAliases.has(qualifier ?? '') || this.#functionAliases.has('')
+    if (qualifier !== undefined && mayBeFunction) this.#attributeFunctions(name)
     if (having.length > 0 || systemColumns.has(name)) return
     const wholeRow = qualifier === undefined ? this.#aliases.get(name) : undefined
     if (wholeRow) this.#columnsOf(wholeRow, '*', use)
     // `c.f` calls the function f with the row c.
-    else if (qualifier !== undefined && this.#userFunctions(name)) this.#columnsOf(qualified ?? [], '*', use)
+    else if (qualifier !== undefined && this.#attributeFunctions(name))
+      this.#columnsOf(qualified ?? [], '*', use)
     // Rows of rules and triggers.
     else if (qualifier === 'old' || qualifier === 'new') return
     // A field of a function's argument.
@@ -1094,9 +1101,14 @@ class Collector implements Collected {
     }
   }
 
-  /** Adds functions of users that take one argument. @returns whether there are any */
-  #userFunctions(name: string): boolean {
-    const found = this.#catalog.functions(name).filter((each) => !each.isBuiltin && takes(each, 1))
+  /**
+   * Adds functions of one argument that `x.name` calls where x has no such field: `('…'::text).ts_stat`. Of
+   * PostgreSQL's own those that go by their arguments, or the session's settings, are as harmless as a field.
+   *
+   * @returns whether there are any
+   */
+  #attributeFunctions(name: string): boolean {
+    const found = this.#catalog.functions(name).filter((each) => !isFieldLike(each) && takes(each, 1))
     for (const each of found) this.#imply(each)
     return found.length > 0
   }
@@ -1281,8 +1293,18 @@ function fieldsOf(fields: unknown): readonly string[] {
   return nodes(fields).map((field) => ('A_Star' in field ? '*' : (names([field])[0] ?? '')))
 }
 
+/** Its alias, or else the name of the function; nothing for what is a function by its syntax alone. */
+function rangeFunctionName(body: Node): string {
+  const [call] = nodes(body.functions).flatMap((each) => nodes(child(each, 'List').items))
+  return text(child(body, 'alias').aliasname) || (names(child(call ?? {}, 'FuncCall').funcname).at(-1) ?? '')
+}
+
 function optionName(node: Node): string {
   return text(child(node, 'ReturningOption').value)
+}
+
+function isFieldLike({ class: known, volatility }: CatalogFunction): boolean {
+  return known === 'total' || known === 'pure' || (known === 'session' && volatility !== 'volatile')
 }
 
 function takes(candidate: CatalogFunction, count: number): boolean {

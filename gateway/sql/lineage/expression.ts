@@ -237,9 +237,20 @@ export class Expressions {
     for (const each of isField ? steps.slice(1) : steps) {
       const indices = child(each, 'A_Indices')
       const at = [indices.lidx, indices.uidx].map((index) => this.flow(index, level))
+      const [called] = names([each])
+      const isCall = called !== undefined && this.#isFunction(called) && !this.#isComposite(flow)
       flow = computed([flow, ...at], { isRow: true, bulk: flow.bulk })
+      if (isCall) flow = this.failing(flow, `function "${called}"`)
     }
     return flow
+  }
+
+  /** Whether `(x).name` is a field of it. Of anything else it is a function, called with it. */
+  #isComposite(flow: Flow): boolean {
+    return (
+      isPlain(flow) &&
+      flow.same.every(({ column }) => this.#catalog.typeByOid(column.type)?.shape.kind === 'composite')
+    )
   }
 
   #cast({ arg, typeName }: Node, level: Level | undefined): Flow {

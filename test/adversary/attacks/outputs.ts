@@ -141,6 +141,14 @@ export const outputs: readonly Attack[] = [
     "SELECT word FROM ts_stat('SELECT to_tsvector(''simple'', email) FROM customers')",
   ),
   reveals(
+    'words of a query, by a function that is called like a field',
+    "SELECT ('SELECT to_tsvector(''simple'', email) FROM customers'::text).ts_stat",
+  ),
+  reveals(
+    'words of a query, by a function that is called like a column',
+    "SELECT f.ts_stat FROM substr('SELECT to_tsvector(''simple'', email) FROM customers', 1) f",
+  ),
+  reveals(
     'a crosstab of a query',
     "SELECT * FROM crosstab('SELECT id, 1, email FROM customers ORDER BY 1') AS t (id int, e text)",
   ),
