@@ -77,6 +77,12 @@ export const denials = {
     title: 'A masked field cannot be traced',
     hint: 'Select masked columns plainly, and do not filter, sort or compute on them.',
   },
+  unknown_relation: {
+    sqlstate: '42P01',
+    status: 404,
+    title: 'No such relation',
+    hint: 'Check the name, and name its schema.',
+  },
   invalid: { sqlstate: '08P01', status: 400, title: 'Malformed request', hint: 'Correct the request.' },
   unsupported: {
     sqlstate: '0A000',

@@ -19,6 +19,8 @@ export interface Collected {
   readonly relations: ReadonlyMap<Relation, ReadonlySet<Access>>
   /** Relations that it does not: created here, temporary, unknown. */
   readonly otherRelations: ReadonlyMap<string, RelationFact>
+  /** Of those the ones that are named, and that nobody has heard of. */
+  readonly unknownRelations: ReadonlySet<string>
   readonly columns: ReadonlySet<string>
   /** The same columns by what they are used for. */
   readonly uses: Readonly<Record<Use, ReadonlySet<string>>>
@@ -160,6 +162,7 @@ class Collector implements Collected {
   readonly commands = new Set<string>()
   readonly relations = new Map<Relation, Set<Access>>()
   readonly otherRelations = new Map<string, RelationFact>()
+  readonly unknownRelations = new Set<string>()
   readonly columns = new Set<string>()
   readonly uses = {
     read: new Set<string>(),
@@ -877,7 +880,9 @@ class Collector implements Collected {
     access: readonly Access[],
   ): void {
     if (found.length === 0) {
-      this.problems.add(`relation "${schema === undefined ? '' : `${schema}.`}${name}" is unknown`)
+      const qualified = `${schema === undefined ? '' : `${schema}.`}${name}`
+      this.unknownRelations.add(qualified)
+      this.problems.add(`relation "${qualified}" is unknown`)
       this.hasUnknownName = true
       this.#other(schema ?? '', name, access)
     }

@@ -298,6 +298,9 @@ function withBodies(part: Part): readonly Part[] {
  */
 function refuseUntraceable(part: Part, context: TraceContext, within: readonly CatalogFunction[]): void {
   const { collected } = part
+  const [unknown] = collected.unknownRelations
+  if (unknown !== undefined)
+    throw new Denied('unknown_relation', `${prefix}relation "${unknown}" is not in the catalog`)
   const [problem] = collected.problems
   if (problem !== undefined) throw unmaskable(problem)
   for (const command of collected.commands) {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { concealText } from '../../gateway/masking/conceal-text.ts'
 import { digest } from '../../gateway/masking/digest.ts'
 import type { Received } from '../support/wire-client.ts'
-import { describeError } from '../support/wire-client.ts'
+import { describeError, errorFields } from '../support/wire-client.ts'
 import { type Arena, startArena } from './arena.ts'
 import { maskingKey } from './company.ts'
 import { everyday } from './legitimate/index.ts'
@@ -35,6 +35,7 @@ export function answersOn(version: 15 | 18): void {
       const expected = await play(script, direct)
       const received = await play(script, through)
 
+      expect(received.map(kindOf)).toEqual(expected.map(kindOf))
       if (script.open !== undefined) return
       expect(received.map(show)).toEqual(expected.map((message) => show(asMasked(message, script.hidden))))
       answered++
@@ -88,6 +89,11 @@ function masked(value: string, how: Hidden): Buffer | undefined {
   if (typeof how === 'object') return Buffer.from(how.shown)
   if (how === '[masked]') return Buffer.from(how)
   return Buffer.from(concealText(value, { kind: 'column', field: '', with: how }, keyed) ?? '')
+}
+
+/** What it is, and of an error which. */
+function kindOf({ type, body }: Received): string {
+  return type === 'E' ? `${type} ${errorFields(body).C}` : type
 }
 
 function show({ type, body }: Received): string {
