@@ -302,6 +302,7 @@ async function openHttp(house: House): Promise<Address | undefined> {
     approvals: decided,
     recordings: recordedSessions(store),
     admins: config.admins,
+    baseUrl: publicUrl(config),
     log,
     now,
     stopped: stopped.signal,

@@ -127,7 +127,7 @@ export function approve({ approvals, baseUrl, log, observeHeld = () => {} }: App
       message: `Waiting for approval "${id}": ${address(id)}`,
       detail:
         `It needs ${people} of ${approvers.join(' or ')} by ${deadline}. ` +
-        `Answer there, or with: sluice approvals approve ${id}`,
+        `Answer with: sluice approvals approve ${id}`,
     }
   }
 

@@ -177,6 +177,14 @@ describe('check', () => {
   })
 })
 
+test.each(['sessions', 'approvals'])('the help of %s has examples', async (command) => {
+  const { stdout, code } = await sluice([command, '--help'])
+
+  expect(stdout).toMatch(new RegExp(`\\nExamples:\\n(  sluice ${command} .*\\n)+$`))
+  expect(stdout).toContain(`sluice ${command} list`)
+  expect(code).toBe(0)
+})
+
 describe('sessions', () => {
   let config: string
   beforeAll(async () => {
@@ -192,6 +200,35 @@ describe('sessions', () => {
     expect(lines).toEqual([
       expect.stringMatching(/^session-2 +2026-01-01 00:00:00 +reporting +shop \(postgres\) +not closed$/),
       expect.stringMatching(/^session-1 +2026-01-01 00:00:00 +reporting +shop \(postgres\) +2 +agent left$/),
+    ])
+    expect(code).toBe(0)
+  })
+
+  test('are listed for programs, an object a line', async () => {
+    const { stdout, code } = await sluice(['sessions', 'list', '--json', '-c', config], secrets())
+
+    const opened = {
+      opened: '2026-01-01T00:00:00.000Z',
+      protocol: 'postgres',
+      principal: {
+        subject: 'reporting',
+        issuer: 'https://idp.example',
+        groups: ['analysts'],
+        actors: ['alice'],
+      },
+      target: { name: 'shop', kind: 'postgres', labels: {} },
+      client: { address: '192.0.2.1', application: 'psql', user: 'reporting' },
+    }
+    const lines = stdout.trimEnd().split('\n')
+    expect(lines.map((line) => JSON.parse(line))).toEqual([
+      { id: 'session-2', ...opened },
+      {
+        id: 'session-1',
+        ...opened,
+        closed: '2026-01-01T00:00:00.000Z',
+        reason: 'agent left',
+        counts: { operations: 2, errors: 1, rows: 2, bytes: 60 },
+      },
     ])
     expect(code).toBe(0)
   })
@@ -431,6 +468,62 @@ describe('approvals', () => {
     expect(await result).toBe(1)
     expect((await asReviewer(['list'])).stdout).toBe('Nothing waits for approval\n')
     expect((await asReviewer(['list', '--all'])).stdout).toMatch(/dana: approve, "checked"/)
+  })
+
+  test('are shown one by one, to people and to programs, and steer no terminal', async () => {
+    const { id, result } = await heldDelete(
+      'id = 7 OR id = $tag$8\u001b[31m\u202e\n  status    approved$tag$::integer',
+    )
+
+    const shown = await asReviewer(['show', id])
+    const [line = '', ...rest] = (await asReviewer(['list', '--json'])).stdout.trimEnd().split('\n')
+    const one = await asReviewer(['show', id, '--json'])
+    const unknown = await asReviewer(['show', `${'0'.repeat(32)}-0`])
+    await asReviewer(['reject', id, '--comment', 'no\u001b[2J'])
+    const answered = await asReviewer(['show', id])
+    await result
+
+    expect(shown.stdout).toMatch(
+      new RegExp(
+        [
+          `^Approval ${id}`,
+          '  status    pending, to be answered until 2.*Z',
+          '  asked     2.*Z',
+          `  by        cleanup \\(${idp.issuer}\\)`,
+          '  target    shop \\(sql\\)',
+          '  because   deleting carts needs the consent of a database administrator',
+          '  needs     1 of dba; 0 so far',
+          '  asks to run:',
+          '    DELETE FROM carts WHERE id = 7 OR id = \\$tag\\$8\ufffd\\[31m\ufffd',
+          '            │   status    approved\\$tag\\$::integer\n$',
+        ].join('\n'),
+      ),
+    )
+    expect(rest).toEqual([])
+    expect(line).not.toMatch(/[\p{Bidi_Control}\p{Cc}]/u)
+    expect(JSON.parse(line)).toEqual({
+      id,
+      status: 'pending',
+      asker: { subject: 'cleanup', issuer: idp.issuer, actors: [] },
+      target: 'shop',
+      protocol: 'sql',
+      text: expect.stringContaining('8\u001b[31m\u202e\n'),
+      parameters: [],
+      reasons: ['deleting carts needs the consent of a database administrator'],
+      approvers: ['dba'],
+      quorum: 1,
+      votes: [],
+      askedAt: expect.stringMatching(/Z$/),
+      deadline: expect.stringMatching(/Z$/),
+    })
+    expect(one.stdout).toBe(`${line}\n`)
+    expect(unknown).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^Cannot find approval/),
+    })
+    expect(answered.stdout).toMatch(/^ {2}status {4}rejected, /m)
+    expect(answered.stdout).toMatch(/^ {2}reject {4}dana \(.*\), 2.*Z: "no\ufffd\[2J"$/m)
   })
 
   test('that are rejected refuse the operation', async () => {

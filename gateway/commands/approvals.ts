@@ -2,7 +2,9 @@ import { Command, Option } from 'commander'
 import { z } from 'zod'
 import { isLoopback } from '../loopback.ts'
 import { nodeFiles } from '../runtime/node-files.ts'
-import { continued } from './continued.ts'
+import { approvalDocument, approvalsGiven } from './approval-document.ts'
+import { approvalInList, approvalWhole } from './approval-lines.ts'
+import { jsonLine } from './json-line.ts'
 import { CommandError, type Terminal } from './terminal.ts'
 
 interface GatewayOptions {
@@ -13,21 +15,8 @@ interface GatewayOptions {
 const timeoutMs = 30_000
 const maximumTokenBytes = 64 * 1024
 
-/** What is shown of an approval; the gateway's document has more. */
-const approval = z.object({
-  id: z.string(),
-  status: z.string(),
-  asker: z.object({ subject: z.string(), actors: z.array(z.string()) }),
-  target: z.string(),
-  text: z.string(),
-  parameters: z.array(z.string()),
-  reasons: z.array(z.string()),
-  approvers: z.array(z.string()),
-  quorum: z.number(),
-  votes: z.array(z.object({ subject: z.string(), vote: z.string(), comment: z.string().optional() })),
-  deadline: z.string(),
-})
-const approvals = z.object({ approvals: z.array(approval) })
+const approvals = z.object({ approvals: z.array(approvalDocument) })
+const jsonHelp = '\nThe keys of the JSON are explained in docs/http.md.'
 const problem = z.object({ title: z.string(), detail: z.string().optional() })
 
 /** `sluice approvals`: see what waits for a human, and answer; through the gateway, as oneself. */
@@ -40,7 +29,9 @@ export function approvalsCommand(terminal: Terminal): Command {
 You vote as the person that the token is for: put it into SLUICE_TOKEN, or a file that --token-file names.
 
 Examples:
-  sluice approvals list
+  sluice approvals list                    what waits for an answer now
+  sluice approvals list --all --json | jq -r 'select(.status == "rejected").asker.subject'
+  sluice approvals show 4f1c…-0            who asks for what, since when, and who has answered
   sluice approvals approve 4f1c…-0 --comment "checked with finance"
   sluice approvals reject 4f1c…-0 --url https://sluice.example --token-file ~/.sluice-token`,
     )
@@ -48,10 +39,22 @@ Examples:
   addGatewayOptions(command.command('list'))
     .description('What waits for an answer now')
     .option('--all', 'also what was answered or has expired')
-    .action(async (options: GatewayOptions & { all?: true }) => {
-      const found = approvals.parse(await ask(options, options.all ? '' : '?status=pending')).approvals
-      if (found.length === 0) terminal.print('Nothing waits for approval')
-      for (const line of found.flatMap(shown)) terminal.print(line)
+    .option('--json', 'one JSON object a line, for programs')
+    .addHelpText('after', jsonHelp)
+    .action(async ({ all, json, ...options }: GatewayOptions & { all?: true; json?: true }) => {
+      const found = approvals.parse(await ask(options, all ? '' : '?status=pending')).approvals
+      if (found.length === 0 && !json) terminal.print('Nothing waits for approval')
+      for (const line of json ? found.map(jsonLine) : found.flatMap(approvalInList)) terminal.print(line)
+    })
+
+  addGatewayOptions(command.command('show'))
+    .description('One of them: what is asked, by whom, since when, and the votes so far')
+    .argument('<id>', 'the approval')
+    .option('--json', 'as one JSON object, for programs')
+    .addHelpText('after', jsonHelp)
+    .action(async (id: string, { json, ...options }: GatewayOptions & { json?: true }) => {
+      const found = approvalDocument.parse(await ask(options, `/${encodeURIComponent(id)}`))
+      for (const line of json ? [jsonLine(found)] : approvalWhole(found)) terminal.print(line)
     })
 
   for (const vote of ['approve', 'reject'] as const) {
@@ -60,14 +63,16 @@ Examples:
       .argument('<id>', 'the approval')
       .option('--comment <text>', 'why, for the one who asked and for the record')
       .action(async (id: string, { comment, ...options }: GatewayOptions & { comment?: string }) => {
-        const { status, votes, quorum } = approval.parse(
+        const answered = approvalDocument.parse(
           await ask(options, `/${encodeURIComponent(id)}/${vote}`, {
             ...(comment !== undefined && { comment }),
           }),
         )
-        const approvals = votes.filter((other) => other.vote === 'approve').length
+        const { status, quorum } = answered
         terminal.print(
-          status === 'pending' ? `Counted: ${approvals} of ${quorum} have approved` : `It is ${status}`,
+          status === 'pending'
+            ? `Counted: ${approvalsGiven(answered)} of ${quorum} have approved`
+            : `It is ${status}`,
         )
       })
   }
@@ -116,21 +121,4 @@ async function send(address: URL, token: string, body: object | undefined) {
       cause,
     })
   }
-}
-
-function shown(approval: z.output<typeof approvals>['approvals'][number]): string[] {
-  const { id, status, asker, target, text, parameters, reasons, approvers, quorum, votes, deadline } =
-    approval
-  return [
-    `${id}  ${status}, until ${deadline}`,
-    `  ${[asker.subject, ...asker.actors].join(', for ')} wants to run at ${target}:`,
-    ...continued(`    ${text}`),
-    ...parameters.flatMap((line) => continued(`    ${line}`)),
-    ...(reasons.length > 0 ? continued(`  because: ${reasons.join('; ')}`) : []),
-    `  ${quorum} of ${approvers.join(', ')} must approve`,
-    ...votes.flatMap(({ subject, vote, comment }) =>
-      continued(`  ${subject}: ${vote}${comment ? `, "${comment}"` : ''}`),
-    ),
-    '',
-  ]
 }

@@ -15,7 +15,9 @@ import { type LedgerVerification, verifyLedger } from '../recordings/verify-ledg
 import { nodeFiles } from '../runtime/node-files.ts'
 import type { DurableStreamStore } from '../stores/durable-stream-store.ts'
 import { configOption } from './config-option.ts'
+import { jsonLine } from './json-line.ts'
 import { replayer } from './replay.ts'
+import { sessionDocument } from './session-document.ts'
 import { table } from './table.ts'
 import { CommandError, type Terminal } from './terminal.ts'
 
@@ -32,19 +34,35 @@ const everySession = 1_000_000
 
 /** `sluice sessions`: reads recordings straight from the store, whether the gateway runs or not. */
 export function sessionsCommand(terminal: Terminal): Command {
-  const command = new Command('sessions').description(
-    'See and verify what was recorded, also while the gateway is down',
-  )
+  const command = new Command('sessions')
+    .description('See and verify what was recorded, also while the gateway is down')
+    .addHelpText(
+      'after',
+      `
+It reads the store that the configuration names, so it needs that file and the secrets that it names.
+
+Examples:
+  sluice sessions list --config sluice.yaml
+  sluice sessions list -n 1000 --json | jq -r 'select(.principal.subject == "support-agent").id'
+  sluice sessions show 01a20c16-…          who, what was asked, decided and answered
+  sluice sessions refused 2026-01-31       who tried to come in on that day, and why not
+  sluice sessions verify --all             prove that nothing was changed, and that no session is missing`,
+    )
 
   command
     .command('list')
     .description('The newest sessions')
     .addOption(configOption())
     .option('-n, --limit <count>', 'how many', wholeNumber, 20)
-    .action((options: { config: string; limit: number }) =>
+    .option('--json', 'one JSON object a line, for programs')
+    .addHelpText('after', '\nThe keys of the JSON are explained in docs/recordings.md.')
+    .action((options: { config: string; limit: number; json?: true }) =>
       reading(options.config, async ({ sessions }) => {
-        for (const line of table([heading, ...(await sessions.list(options.limit)).map(summary)]))
-          terminal.print(line)
+        const found = await sessions.list(options.limit)
+        const lines = options.json
+          ? found.map((session) => jsonLine(sessionDocument(session)))
+          : table([heading, ...found.map(summary)])
+        for (const line of lines) terminal.print(line)
       }),
     )
 

@@ -2,6 +2,7 @@
 import { Hono } from 'hono'
 import { asDenied, Denied } from '../errors.ts'
 import { api } from './api.ts'
+import { approvalPage, isForBrowser } from './approval-page.ts'
 import { problem } from './problem.ts'
 import { proxy } from './proxy.ts'
 import type { HttpServices, Peer } from './services.ts'
@@ -20,8 +21,12 @@ export function app(services: HttpServices): App {
   app.all('/http/:target/*', (c) => proxy(services, c.req.raw, c.env))
 
   app.route('/api', api(services))
-  // Where refusals send people: the document itself, until the console has a page for it.
-  app.get('/approvals/:id', (c) => c.redirect(`/api/approvals/${encodeURIComponent(c.req.param('id'))}`))
+  // Where notices and refusals send people: programs get the document itself.
+  app.get('/approvals/:id', (c) => {
+    c.header('vary', 'accept, authorization')
+    if (isForBrowser(c)) return approvalPage(c, services.baseUrl)
+    return c.redirect(`/api/approvals/${encodeURIComponent(c.req.param('id'))}`)
+  })
 
   app.get('/healthz', (c) => c.text('ok\n'))
   app.get('/readyz', async (c) => {

@@ -28,8 +28,10 @@ export function problem(denied: Denied, operation?: string): Response {
 }
 
 /** RFC 6750, 3: no error code for those who sent no credentials. */
+export const challengeWithoutToken = 'Bearer realm="sluice"'
+
 function challenge(denied: Denied): string {
-  if (denied.facts.credentials === 'none') return 'Bearer realm="sluice"'
+  if (denied.facts.credentials === 'none') return challengeWithoutToken
   const description = denied.message.replace(/[^\x20-\x7e]|["\\]/g, "'")
-  return `Bearer realm="sluice", error="invalid_token", error_description="${description}"`
+  return `${challengeWithoutToken}, error="invalid_token", error_description="${description}"`
 }

@@ -16,6 +16,8 @@ export interface HttpServices {
   readonly recordings: RecordedSessions
   /** Groups whose members may read all recordings and approvals. */
   readonly admins: readonly string[]
+  /** Where agents and people reach this door, without a slash at the end. */
+  readonly baseUrl: string
   readonly upstream: Upstream
   readonly log: Log
   /** Epoch milliseconds. */

@@ -76,6 +76,7 @@ function door({ config, policy }: House, store: DurableStreamStore) {
   // A configuration with a Redis store was refused before without these.
   if (!recording.signingKey || !masking.key) throw new Error('Cannot start worker: it has no keys')
   const decided = approvals({ store, now, log })
+  const baseUrl = listen.http?.publicUrl?.replace(/\/$/, '') ?? ''
   const services = {
     log,
     now,
@@ -85,7 +86,7 @@ function door({ config, policy }: House, store: DurableStreamStore) {
     throttle: throttle({ now }),
     policy,
     approvals: decided,
-    baseUrl: listen.http?.publicUrl?.replace(/\/$/, '') ?? '',
+    baseUrl,
     key: masking.key.reveal(),
   }
   const plugins = config.plugins.map((item): Plugin => {
@@ -101,6 +102,7 @@ function door({ config, policy }: House, store: DurableStreamStore) {
     approvals: decided,
     recordings: recordedSessions(store),
     admins: config.admins,
+    baseUrl,
     log,
     now,
     stopped: new AbortController().signal,

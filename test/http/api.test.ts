@@ -11,6 +11,8 @@ import { approve } from '../../plugins/approve.ts'
 import { record } from '../../plugins/record.ts'
 import { startGateway } from './start-gateway.ts'
 
+/** What Chromium sends when an address is opened. */
+const browserAccepts = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8'
 const review: Review = { approvers: ['dba'], quorum: 2, timeout: 600 }
 
 describe('approvals', () => {
@@ -30,6 +32,51 @@ describe('approvals', () => {
     expect((await as('agent').delete('/http/shop/carts/1')).status).toBe(200)
     expect((await as('agent').delete('/http/shop/carts/1')).status).toBe(202)
   })
+
+  test('are explained to browsers, which have no token: how to answer, and nothing of what is asked', async () => {
+    const { as, gateway } = await startReviewing()
+    const { id } = await (await as('agent').delete('/http/shop/carts/1')).json()
+    const unknown = `${'0'.repeat(32)}-7`
+    const browse = (id: string, headers = {}) =>
+      fetch(`${gateway.url}/approvals/${id}`, {
+        headers: { accept: browserAccepts, ...headers },
+        redirect: 'manual',
+      })
+
+    const response = await browse(id)
+
+    expect(response.status).toBe(401)
+    expect(Object.fromEntries(response.headers)).toMatchObject({
+      'www-authenticate': 'Bearer realm="sluice"',
+      'content-type': 'text/html; charset=UTF-8',
+      'content-security-policy': expect.stringMatching(
+        /^default-src 'none'; style-src 'sha256-[\w+/]{43}='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'$/,
+      ),
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+    })
+    const page = await response.text()
+    expect(page).toContain(`sluice approvals approve ${id} `)
+    expect(page).toContain('export SLUICE_URL=https://gateway.example\n')
+    for (const told of ['carts', 'DELETE', 'dba', 'shop']) expect(page).not.toContain(told)
+    expect((await (await browse(unknown)).text()).replaceAll(unknown, id)).toBe(page)
+    expect((await browse(id, { authorization: 'Bearer dba-1' })).status).toBe(302)
+    expect((await browse(id, { accept: 'application/json, text/html;q=0.5' })).status).toBe(302)
+    expect((await browse(id, { accept: '*/*' })).status).toBe(302)
+  })
+
+  test.each(['%3Cscript%3Ealert(1)%3C%2Fscript%3E', 'x%20%3B%20rm%20-rf%20~', `${'a'.repeat(32)}-1%0Arm`])(
+    'put nothing into a page for browsers that is no id: %s',
+    async (id) => {
+      const gateway = await startGateway()
+
+      const response = await fetch(`${gateway.url}/approvals/${id}`, { headers: { accept: browserAccepts } })
+
+      const page = await response.text()
+      expect(page).toContain('sluice approvals approve &lt;id&gt; ')
+      expect(page).not.toMatch(/script|\brm\b/)
+    },
+  )
 
   test('are refused by one person, with a word why', async () => {
     const { as } = await startReviewing()

@@ -50,6 +50,7 @@ const server = await serveHttp({
     approvals: approvals({ store, now: Date.now, log }),
     recordings: recordedSessions(store),
     admins: [],
+    baseUrl: '',
     log,
     now: Date.now,
     stopped: new AbortController().signal,

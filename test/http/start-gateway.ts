@@ -77,6 +77,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     approvals: approvals({ store, now, log }),
     recordings: recordedSessions(store),
     admins: ['admins'],
+    baseUrl: 'https://gateway.example',
     log,
     now,
     stopped: new AbortController().signal,
