@@ -484,8 +484,9 @@ export const queries = {
            p.prosecdef AS definer, p.prokind = 'f' AS plain, p.proargtypes::text AS types,
            p.pronargs - p.pronargdefaults AS least,
            CASE WHEN p.provariadic = 0 THEN p.pronargs END AS most,
-           EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
-                   AND d.deptype = 'e') AS extension
+           (SELECT e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+            WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+              AND d.refclassid = 'pg_extension'::regclass) AS extension
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang`,
 
   // Functions in SQL that run with the rights of whoever calls them. Triggers cannot be written in it.

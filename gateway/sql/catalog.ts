@@ -5,6 +5,7 @@
  * @module
  */
 import type { FunctionFact, RelationFact } from '../facts.ts'
+import { extensionFunctionClass } from './extension-functions.ts'
 import { type FunctionClass, functionClass } from './function-class.ts'
 
 export interface Catalog {
@@ -128,7 +129,7 @@ export interface CatalogFunction extends FunctionFact {
   readonly isBuiltin: boolean
   /** Part of an extension, such as the operators of citext. */
   readonly isExtension: boolean
-  /** Of one of PostgreSQL's own what is known of it; `undefined` for what is opaque. */
+  /** Of one of PostgreSQL's own, or of an extension that it ships, what is known of it; `undefined` for what is opaque. */
   readonly class: FunctionClass | undefined
   /** Of a function that users wrote in SQL what is known of its body, unless it runs with other rights or settings. */
   readonly body: FunctionBody | undefined
@@ -254,7 +255,8 @@ export interface CatalogRows {
     volatility: string
     language: string
     definer: boolean
-    extension: boolean
+    /** Name of the one that it is a part of. */
+    extension: string | null
     /** OIDs of types with blanks between them. */
     types: string
     plain: boolean
@@ -474,8 +476,8 @@ function catalogFunction(
     language: row.language,
     security_definer: row.definer,
     isBuiltin,
-    isExtension: row.extension,
-    class: isBuiltin && isOwnCode(row) ? functionClass(signatureOf(row, types, typeNames)) : undefined,
+    isExtension: row.extension !== null,
+    class: classOf(row, types, typeNames),
     body,
     types,
     isPlain: row.plain,
@@ -506,18 +508,22 @@ function functionBody(row: CatalogRows['bodies'][number]): FunctionBody | undefi
 
 const pathSetting = 'search_path='
 
-/** It was not replaced since by something else. */
-function isOwnCode({ language, definer }: CatalogRows['functions'][number]): boolean {
-  return (language === 'internal' || language === 'sql') && !definer
-}
-
-function signatureOf(
-  { schema, name }: CatalogRows['functions'][number],
+/** What is known of it, unless it was replaced since by something else. */
+function classOf(
+  { oid, schema, name, language, definer, extension }: CatalogRows['functions'][number],
   types: readonly number[],
   typeNames: ReadonlyMap<number, string>,
-): string {
-  const qualified = schema === 'pg_catalog' ? name : `${schema}.${name}`
-  return `${qualified}(${types.map((oid) => typeNames.get(oid) ?? oid).join(',')})`
+): FunctionClass | undefined {
+  if (definer) return undefined
+  const signature = `${name}(${types.map((type) => typeNames.get(type) ?? type).join(',')})`
+  if (oid < firstUserOid) {
+    const isOwnCode = language === 'internal' || language === 'sql'
+    return isOwnCode
+      ? functionClass(schema === 'pg_catalog' ? signature : `${schema}.${signature}`)
+      : undefined
+  }
+  const isCompiled = language === 'internal' || language === 'c'
+  return isCompiled && extension !== null ? extensionFunctionClass(extension, signature) : undefined
 }
 
 /** Something refers to a function that the snapshot does not have: known to be there, trusted by nobody. */
@@ -531,7 +537,7 @@ function missingFunction(oid: number): CatalogFunction {
       language: '',
       types: '',
     },
-    ...{ definer: false, extension: false, plain: false, least: 0, most: null },
+    ...{ definer: false, extension: null, plain: false, least: 0, most: null },
   }
   return catalogFunction(row, new Map(), undefined)
 }

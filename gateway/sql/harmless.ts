@@ -8,11 +8,11 @@
 import type { CatalogFunction, Relation } from './catalog.ts'
 
 /**
- * Of PostgreSQL's own functions those that are listed (`function-class.ts`). Of extensions only immutable functions in
- * C: the arithmetic of types such as citext.
+ * Of PostgreSQL's own functions those that are listed (`function-class.ts`). Of extensions what is listed as well
+ * (`extension-functions.ts`), and immutable functions in C: the arithmetic of types such as citext.
  */
 export function isHarmless(function_: CatalogFunction): boolean {
-  if (function_.isBuiltin) return function_.class !== undefined
+  if (function_.class !== undefined) return true
   return (
     function_.isExtension &&
     function_.volatility === 'immutable' &&

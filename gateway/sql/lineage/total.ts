@@ -25,13 +25,13 @@ interface Rule {
 export const maxBulk = 1_000
 
 /**
- * The rule for a function that PostgreSQL brings along and nobody overloads, if all that a call with so many arguments
- * may mean are listed as total.
+ * The rule for a function that PostgreSQL brings along and nobody overloads but by one that is listed as well, if all that
+ * a call with so many arguments may mean are listed as total.
  */
 export function ruleOf(name: readonly string[], count: number, catalog: Catalog): Rule | undefined {
   const last = name.at(-1) ?? ''
   const all = catalog.functions(last)
-  if (all.length === 0 || !all.every(({ isBuiltin }) => isBuiltin)) return undefined
+  if (all.length === 0 || !all.every((each) => each.isBuiltin || each.class === 'total')) return undefined
   const meant = all.filter((each) => each.arguments.least <= count && count <= each.arguments.most)
   const rule = rules.get(last) ?? other
   const isReached = (each: CatalogFunction) => rule.of === 'any' || each.types.every(isTakenAsScalar)
