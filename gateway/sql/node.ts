@@ -37,6 +37,12 @@ export function constantText(value: unknown): string | undefined {
   return isNode(sval) ? text(sval.sval) : undefined
 }
 
+/** Whether a key, such as the kind of a node, stands anywhere in a tree. */
+export function mentions(tree: unknown, key: string): boolean {
+  if (Array.isArray(tree)) return tree.some((each) => mentions(each, key))
+  return isNode(tree) && (key in tree || Object.values(tree).some((each) => mentions(each, key)))
+}
+
 /** How deep the tree is; stops counting beyond `limit`. Iterative, as the tree may be deeper than the stack. */
 export function depthOf(root: unknown, limit: number): number {
   let level: unknown[] = [root]

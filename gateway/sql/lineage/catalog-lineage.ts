@@ -4,6 +4,7 @@ import { child, nodes } from '../node.ts'
 import type { Flow, Source } from './flow.ts'
 import { type Column, column } from './level.ts'
 import { type Lineage, lineageOf, type Named } from './lineage.ts'
+import { pulledUp } from './pulled-up.ts'
 import { isScalarType } from './total.ts'
 import { Untraceable } from './untraceable.ts'
 import type { Use } from './use.ts'
@@ -94,8 +95,18 @@ export function catalogLineage(
     return found
   }
 
-  function seenBy(relation: Relation): ReadonlySet<Source> {
-    return isView(relation) ? lineageOfView(relation).seen : nothingSeen
+  function seenBy(relation: Relation, isReading: boolean): ReadonlySet<Source> {
+    if (!isView(relation)) return nothingSeen
+    const { seen, outputs } = lineageOfView(relation)
+    if (!isReading) return seen
+    // A table, as far as plans go.
+    if (relation.kind === 'materialized view') return nothingSeen
+    const [part] = viewParts(relation) ?? []
+    const plain = part && pulledUp(part)
+    if (plain?.areColumns.length !== outputs.length) return seen
+    const computed = outputs.filter((_, index) => !plain.areColumns[index]).map(({ flow }) => flow.sources)
+    const below = plain.relations.map((each) => seenBy(each, true))
+    return [...computed, ...below].reduce((all, sources) => all.union(sources), nothingSeen)
   }
 
   /** Source: `view_query_is_auto_updatable` in rewriteHandler.c; the server refuses more than is let through here. */

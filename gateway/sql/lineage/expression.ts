@@ -1,6 +1,6 @@
 /** What flows into an expression. @module */
 import type { Catalog } from '../catalog.ts'
-import { child, isNode, kinded, type Node, names, nodes, text } from '../node.ts'
+import { child, isNode, kinded, mentions, type Node, names, nodes, text } from '../node.ts'
 import { computed, constant, either, type Flow, unionOf, unquiet } from './flow.ts'
 import type { Input } from './function-call.ts'
 import { unknownIn } from './known-nodes.ts'
@@ -587,9 +587,4 @@ function isConstant(value: unknown): boolean {
 
 function constantLength(body: Node): number {
   return text(child(body, 'sval').sval).length
-}
-
-function mentions(value: unknown, kind: string): boolean {
-  if (Array.isArray(value)) return value.some((each) => mentions(each, kind))
-  return isNode(value) && (kind in value || Object.values(value).some((each) => mentions(each, kind)))
 }

@@ -36,6 +36,7 @@ import {
   rowItem,
 } from './level.ts'
 import { outputName } from './output-name.ts'
+import { needsRows } from './pulled-up.ts'
 import { Untraceable } from './untraceable.ts'
 import type { Use } from './use.ts'
 
@@ -67,8 +68,12 @@ export interface LineageContext {
   columnsOf(relation: Relation): readonly Column[]
   /** What the query of a view, and of those that it reads, uses columns for. */
   usesOf(relation: Relation): readonly Use[]
-  /** What has a part in what any query of a view shows. */
-  seenBy(relation: Relation): ReadonlySet<Source>
+  /**
+   * What has a part in what any query of a view shows.
+   *
+   * @param isReading whether columns of the view that are not asked for are left out where the planner does that
+   */
+  seenBy(relation: Relation, isReading: boolean): ReadonlySet<Source>
 }
 
 /** One statement, with what its names mean. */
@@ -131,6 +136,8 @@ class Walk implements Surroundings {
   #named: Named
   readonly #frames: Frame[] = []
   readonly #called = new Set<Node>()
+  /** It explains a statement that needs no whole rows. */
+  #isReading = false
 
   constructor(context: LineageContext) {
     this.#context = context
@@ -572,7 +579,9 @@ class Walk implements Surroundings {
 
   #item(range: Node, relation: Relation): Item {
     for (const use of this.#context.usesOf(relation)) this.uses.push(use)
-    for (const source of this.#context.seenBy(relation)) this.seen.add(source)
+    // What is in the body of a function may need whole rows.
+    const isReading = this.#isReading && this.#frames.length === 0
+    for (const source of this.#context.seenBy(relation, isReading)) this.seen.add(source)
     const alias = aliasOf(range)
     return {
       alias: alias ?? text(range.relname),
@@ -844,7 +853,9 @@ class Walk implements Surroundings {
       if (runs && !isNode(child(body, 'query').SelectStmt))
         throw new Untraceable('EXPLAIN ANALYZE of a change; leave ANALYZE out')
     }
-    this.#statement(child(body, 'query'))
+    const query = child(body, 'query')
+    this.#isReading = !needsRows(query)
+    this.#statement(query)
     const sources = this.uses.reduce((all, use) => all.union(use.sources), new Set(this.seen))
     if (this.writes.length > 0 || sources.size > 0)
       this.#at('EXPLAIN', () => this.use({ kind: 'explained', sources, isFixed: true }))
