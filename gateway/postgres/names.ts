@@ -6,6 +6,7 @@
  */
 import type { SqlParameter } from '../operation.ts'
 import type { Catalog } from '../sql/catalog.ts'
+import type { EarlierMeanings } from '../sql/earlier-meanings.ts'
 import type { NameValues } from '../sql/name-state.ts'
 import type { Statement } from '../sql/statement.ts'
 
@@ -22,6 +23,8 @@ export interface Prepared {
   readonly role: NameValues['role']
   /** It depends on a name whose making the target has not confirmed. */
   readonly isUncertain: boolean
+  /** What the target may take its names for, of one that was prepared. */
+  readonly meanings: EarlierMeanings
 }
 
 export interface Portal extends Prepared {

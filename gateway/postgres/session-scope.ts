@@ -7,6 +7,7 @@ import type { Mask } from '../decision.ts'
 import { calledFunction } from '../sql/called-function.ts'
 import type { Catalog } from '../sql/catalog.ts'
 import type { CatalogReader } from '../sql/catalog-reader.ts'
+import { EarlierMeanings } from '../sql/earlier-meanings.ts'
 import {
   changed,
   type FirstNames,
@@ -220,7 +221,8 @@ export class SessionScope {
     for (const { kind, name } of statement.forgets) this.#namesOf(kind).forget(name)
     if (isFailed) return
     for (const { name, statement: named } of statement.prepares) {
-      this.statements.set(name, { ...prepared, statement: named }, segment).confirm()
+      const meanings = new EarlierMeanings(named)
+      this.statements.set(name, { ...prepared, statement: named, meanings }, segment).confirm()
     }
     for (const { name, statement: named } of statement.opens) {
       this.portals.set(name, { ...prepared, statement: named, parameters: [] }, segment).confirm()
@@ -383,29 +385,49 @@ export class SessionScope {
     const { role } = this.#names.now
     if (typeof what === 'number') {
       const statement = calledFunction(what, catalog)
-      return { text: statement.text, statement, types: [], version, role, catalog, isUncertain: false }
+      const meanings = new EarlierMeanings(statement)
+      return {
+        text: statement.text,
+        statement,
+        types: [],
+        version,
+        role,
+        catalog,
+        isUncertain: false,
+        meanings,
+      }
     }
     let isUncertain = false
+    const executed = new Set<Prepared>()
     const lookUp =
-      <T extends Prepared>(names: Names<T>) =>
+      <T extends Prepared>(kind: 'prepared' | 'cursor', names: Names<T>) =>
       (name: string): Statement | undefined => {
         isUncertain ||= names.isUncertain(name, segment)
-        return names.get(name)?.statement
+        const known = names.get(name)
+        // What a cursor means is settled when it is opened.
+        if (known && kind === 'prepared') executed.add(known)
+        return known?.statement
       }
     const scope: Scope = {
       catalog,
       ...this.#pathFor(catalog),
-      prepared: lookUp(this.statements),
-      cursor: lookUp(this.portals),
+      prepared: lookUp('prepared', this.statements),
+      cursor: lookUp('cursor', this.portals),
       mayHaveTemporary: this.#mayHaveTemporary,
       hasUncommittedDdl: this.#ddlSegment !== undefined && catalog.committed === undefined,
       readsAsWritten: this.#readsAsWritten(),
     }
     const text = typeof what === 'string' ? what : what.text
-    const statement =
-      typeof what === 'string' ? this.#analysis.analyse(text, scope) : what.statement.under(scope)
     const types = typeof what === 'string' ? [] : what.types
-    return { text, statement, types, version, role, catalog, isUncertain }
+    const read = (scope: Scope): Statement =>
+      typeof what === 'string' ? this.#analysis.analyse(text, scope) : what.statement.under(scope)
+    let statement = read(scope)
+    const meanings = typeof what === 'string' ? new EarlierMeanings(statement) : what.meanings
+    const isKept =
+      (typeof what !== 'string' && meanings.mayBeKept(statement, catalog)) ||
+      [...executed].some((each) => mayHaveKept(each, { ...scope, prepared: () => undefined }))
+    if (isKept) statement = read({ ...scope, mayBeKept: true })
+    return { text, statement, types, version, role, catalog, isUncertain, meanings }
   }
 
   #readsAsWritten(): boolean {
@@ -443,6 +465,11 @@ export class SessionScope {
   #namesOf(kind: 'prepared' | 'cursor'): { forget(name: string | undefined): void } {
     return kind === 'prepared' ? this.statements : this.portals
   }
+}
+
+/** Whether the target may take what was prepared for something else than it means by now. */
+function mayHaveKept({ statement, meanings }: Prepared, scope: Scope): boolean {
+  return meanings.mayBeKept(statement.under(scope), scope.catalog)
 }
 
 /** All that masking goes by, to be compared; of what cannot be masked nothing is the same. */

@@ -407,10 +407,26 @@ export class PostgresSession {
     const { what, name } = readDescribe(frame)
     const pending = this.#pending
     const named = what === 'portal' ? pending?.portal?.name : pending?.statement
-    if (!pending || named !== name) return this.#forward(frame, `describe ${what}`, [])
+    if (!pending || named !== name) {
+      const known = what === 'statement' ? this.#scope.statements.get(name) : undefined
+      // Like Bind, it makes the target read a statement anew.
+      if (known && !this.#scope.unchanged(known)) return this.#describeLater(frame, name)
+      return this.#forward(frame, `describe ${what}`, [])
+    }
     pending.frames.push(frame)
     pending.steps.push(`describe ${what}`)
     return undefined
+  }
+
+  async #describeLater(frame: Uint8Array, name: string): Promise<void> {
+    const { statements } = this.#scope
+    await this.#settlePending()
+    await this.#scope.passBarrier(() => this.#settled())
+    if (statements.isUncertain(name, this.#segment)) await this.#settled()
+    if (this.#isSkipping) return
+    const known = statements.get(name)
+    const isUnderstood = !known || (await this.#understand(known, 'extended')) !== undefined
+    if (isUnderstood && !this.#isSkipping) await this.#forward(frame, 'describe statement', [])
   }
 
   #execute(frame: Uint8Array): Promise<void> | undefined {

@@ -1,7 +1,7 @@
 import type { Mask } from '../decision.ts'
 import type { SqlFacts } from '../facts.ts'
 import type { Scope } from './scope.ts'
-import type { ResultLineage, SqlTrace, Statement } from './statement.ts'
+import type { Meaning, ResultLineage, SqlTrace, Statement } from './statement.ts'
 
 /** Makes statements from texts, as those that were analysed. */
 export interface AlikeOptions {
@@ -53,6 +53,10 @@ export class AlikeStatement implements Statement {
 
   get recordedText(): string {
     return this.text
+  }
+
+  get meaning(): Meaning {
+    return this.#options.example.meaning
   }
 
   under(scope: Scope): Statement {

@@ -22,7 +22,15 @@ import { maxTextLength, type Parser } from './parser.ts'
 import { Remembered } from './remembered.ts'
 import type { Scope } from './scope.ts'
 import { nothingMasked, sqlTrace } from './sql-trace.ts'
-import type { Named, OutputLineage, ResultLineage, SqlTrace, Statement } from './statement.ts'
+import type {
+  Meaning,
+  Named,
+  NamedObject,
+  OutputLineage,
+  ResultLineage,
+  SqlTrace,
+  Statement,
+} from './statement.ts'
 import { type FunctionParts, type Part, tracePart } from './trace.ts'
 import { type ValueTypes, valueTypes } from './values/value-type.ts'
 
@@ -182,13 +190,13 @@ export function analyser(options: {
 
 function keyOf(
   text: string,
-  { mayHaveTemporary, hasUncommittedDdl, readsAsWritten, searchPath, names }: Scope,
+  { mayHaveTemporary, hasUncommittedDdl, readsAsWritten, mayBeKept = false, searchPath, names }: Scope,
 ): string {
   // No name holds a NUL.
   const path = searchPath ? searchPath.join('\0') : '?\0'
   // What a text may bring back that undoes changes: for most sessions nothing, as they have changed nothing.
   const state = names && names.state !== initialNames ? JSON.stringify(names) : ''
-  return `${mayHaveTemporary}${hasUncommittedDdl}${readsAsWritten}${state}\0${path}\0\0${text}`
+  return `${mayHaveTemporary}${hasUncommittedDdl}${readsAsWritten}${mayBeKept}${state}\0${path}\0\0${text}`
 }
 
 function viewScope(catalog: Catalog): Scope {
@@ -499,6 +507,11 @@ class AnalysedStatement implements Statement {
       this.facts.status === 'known' && parts.every((part) => leavesAsItWas(part, scope.catalog, context))
   }
 
+  get meaning(): Meaning {
+    const { searchPath } = this.#made.scope
+    return { searchPath, objects: this.parts.flatMap(({ collected }) => objectsOf(collected)) }
+  }
+
   get recordedText(): string {
     let text = this.ownText
     // Of what those run in turn nothing is told: texts that double with every step would fill the memory.
@@ -625,6 +638,18 @@ class AnalysedStatement implements Statement {
       ...columns.filter((column) => !column.startsWith('pg_catalog.')),
     ].some((name) => passwordLike.test(name))
   }
+}
+
+function objectsOf({ relations, functions }: Collected): NamedObject[] {
+  return [
+    ...[...relations.keys()].map(({ oid, schema, name }) => ({
+      kind: 'relation' as const,
+      oid,
+      schema,
+      name,
+    })),
+    ...[...functions].map(({ oid, schema, name }) => ({ kind: 'function' as const, oid, schema, name })),
+  ]
 }
 
 /** Statements whose numbers may be values. */

@@ -46,6 +46,8 @@ export function calledFunction(oid: number, catalog: Catalog): Statement {
     prepares: [],
     opens: [],
     forgets: [],
+    // Nothing is looked up by a name.
+    meaning: { searchPath: [], objects: [] },
     under: ({ catalog: other }) => (other === catalog ? statement : calledFunction(oid, other)),
     lineage: () => [],
     trace(masks) {

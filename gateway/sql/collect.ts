@@ -230,6 +230,9 @@ class Collector implements Collected {
         'the session reads string constants or characters in another way than the gateway does',
       )
     }
+    if (this.#scope.mayBeKept) {
+      this.problems.add('a name in it means something else than when it was prepared; prepare it again')
+    }
     this.#visit(statement, {
       ctes: new Set(),
       access: ['read'],

@@ -27,6 +27,8 @@ export interface Scope {
    * or `client_encoding` is not UTF8. Both are told in ParameterStatus.
    */
   readonly readsAsWritten: boolean
+  /** It was prepared when its names meant something else, and the server may have kept that. */
+  readonly mayBeKept?: boolean
   /** What earlier statements of the same text have defined. */
   readonly defined?: Defined
   /** In the body of a function: the names of its arguments. */

@@ -54,6 +54,8 @@ export interface Statement {
   readonly opens: readonly Named[]
   /** Names that DEALLOCATE, CLOSE and DISCARD take away; `undefined` is all. */
   readonly forgets: readonly { readonly kind: 'prepared' | 'cursor'; readonly name: string | undefined }[]
+  /** What the names in it stand for. */
+  readonly meaning: Meaning
   /**
    * The same text under another scope. PostgreSQL reads a prepared statement anew when the search path or
    * a relation has changed (manual, PREPARE): ask for this before each Bind.
@@ -71,6 +73,19 @@ export interface Statement {
 export interface Named {
   readonly name: string
   readonly statement: Statement
+}
+
+export interface Meaning {
+  /** Where the names were looked up; `undefined` when that is not known. */
+  readonly searchPath: readonly string[] | undefined
+  readonly objects: readonly NamedObject[]
+}
+
+export interface NamedObject {
+  readonly kind: 'relation' | 'function'
+  readonly oid: number
+  readonly schema: string
+  readonly name: string
 }
 
 export interface ResultLineage {

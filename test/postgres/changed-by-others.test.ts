@@ -1,5 +1,6 @@
 /** Somebody else changes the target, past the gateway, a moment before an agent asks. */
 import pg from 'pg'
+import { serialize } from 'pg-protocol'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Mask } from '../../gateway/decision.ts'
 import { mask } from '../../plugins/mask.ts'
@@ -131,6 +132,87 @@ describe.each([15, 18] as const)('PostgreSQL %i', (version) => {
     )
     await asked('ROLLBACK')
   })
+
+  const movedAway =
+    /42501 Cannot trace masked columns: a name in it means something else than when it was prepared/
+  const standingBefore = 'CREATE TABLE first.customers (id int, name text, email text)'
+  const loud = 'SELECT upper(email) FROM customers'
+
+  test.each([
+    ['PREPARE', (): Promise<string> => asked(`PREPARE p AS ${loud}`), () => asked('EXECUTE p')],
+    ['Parse', () => named(loud), () => named(loud)],
+  ])(
+    'a table that is found before the one of a statement prepared by %s is not what that reads',
+    async (_, prepare, run) => {
+      await prepare()
+      expect(await run()).toBe('[[["[masked]"]]]')
+      await owner.query(standingBefore)
+      await catalogRead()
+
+      expect(await run()).toMatch(movedAway)
+      await owner.query('DROP TABLE first.customers')
+      await catalogRead()
+      expect(await run()).toBe('[[["[masked]"]]]')
+    },
+  )
+
+  test('nor is it of one that was only described under the search path that finds it', async () => {
+    const wire = await door.connect({ parameters: { search_path: 'public' } })
+    const parsed = serialize.parse({ name: 'kept', text: loud })
+    const bound = [serialize.bind({ statement: 'kept' }), serialize.execute()]
+    const answer = async (...frames: Uint8Array[]) => {
+      wire.send(...frames, serialize.sync())
+      const received = await wire.receiveUntilReady()
+      return received.map(({ body }) => new TextDecoder().decode(body)).join()
+    }
+    expect(await answer(parsed, ...bound)).toContain('[masked]')
+    wire.send(serialize.query('SET search_path = first, public'))
+    await wire.receiveUntilReady()
+    await answer(serialize.describe({ type: 'S', name: 'kept' }))
+    await owner.query(standingBefore)
+    await catalogRead()
+
+    expect(await answer(...bound)).toMatch(/a name in it means something else than when it was prepared/)
+    wire.end()
+  })
+
+  test('nor is what a function in SQL of that name does', async () => {
+    await owner.query(
+      'CREATE FUNCTION mail_of(int) RETURNS text LANGUAGE sql BEGIN ATOMIC SELECT email FROM customers WHERE id = $1; END',
+    )
+    const text = 'SELECT mail_of(1)'
+    expect(await named(text)).toBe('[[["[masked]"]]]')
+    await owner.query(
+      "CREATE FUNCTION first.mail_of(int) RETURNS text LANGUAGE sql BEGIN ATOMIC SELECT 'none'; END",
+    )
+    await catalogRead()
+
+    expect(await named(text)).not.toContain(canary)
+  })
+
+  test('under another search path a prepared statement reads what is found there', async () => {
+    await owner.query(`${standingBefore}; INSERT INTO first.customers VALUES (2, 'Bob', 'bob')`)
+    await asked('SET search_path = public')
+    expect(await named(loud)).toBe('[[["[masked]"]]]')
+    await asked('SET search_path = first, public')
+    expect(await named(loud)).toBe('[[["BOB"]]]')
+    await asked('SET search_path = public')
+
+    expect(await named(loud)).toBe('[[["[masked]"]]]')
+  })
+
+  /** By a statement that the protocol names, and keeps. */
+  async function named(text: string): Promise<string> {
+    return agent.query({ name: 'kept', text, rowMode: 'array' }).then(
+      ({ rows }) => JSON.stringify([rows]),
+      (error) => `${error.code} ${error.message}`,
+    )
+  }
+
+  /** What is masked, the gateway looks up again behind the target. */
+  async function catalogRead(): Promise<void> {
+    await asked('SELECT email FROM public.customers')
+  }
 
   test('a change that makes no difference to a statement is none', async () => {
     expect(await asked('SELECT email, name FROM customers')).toBe('[[["[masked]","Ada"]]]')

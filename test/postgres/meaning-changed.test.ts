@@ -1,5 +1,6 @@
 /** What a statement means changes between the moment it was decided and the moment it runs. */
 import pg from 'pg'
+import { serialize } from 'pg-protocol'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { approvals } from '../../gateway/approvals/approvals.ts'
 import type { Decision } from '../../gateway/decision.ts'
@@ -88,6 +89,19 @@ test('what was approved for one query of a view, or one temporary table, is not 
   await Promise.all([one.end(), two.end()])
 })
 
+test('what was prepared for one table needs its approval, though the agent makes another one of its name', async () => {
+  await using mine = await ownSchema()
+  await mine.answer(serialize.parse({ name: 'p', text: 'DELETE FROM orders' }), serialize.sync())
+  await mine.answer(serialize.query('CREATE TABLE mine.orders (id int)'))
+
+  const bound = [serialize.bind({ statement: 'p' }), serialize.execute()]
+
+  expect(await mine.answer(...bound, serialize.sync())).toMatch(
+    /a name in it means something else than when it was prepared/,
+  )
+  expect((await owner.query('SELECT * FROM public.orders')).rowCount).toBe(1)
+})
+
 test.each(backendNames)(
   'DDL through one replica is known to the other before it looks, on %s',
   async (name) => {
@@ -109,6 +123,33 @@ test.each(backendNames)(
     await Promise.all([here.close(), there.close()])
   },
 )
+
+/** An agent that does what it likes in a schema of its own, and deletes elsewhere with an approval. */
+async function ownSchema(): Promise<AsyncDisposable & { answer(...frames: Uint8Array[]): Promise<string> }> {
+  await owner.query('CREATE SCHEMA mine')
+  const own = await startDoor(server, {
+    decide({ operation }) {
+      if (operation.kind !== 'sql') return allow
+      const { status, commands, relations, problems } = operation.facts
+      if (status !== 'known') return { ...allow, effect: 'deny', reasons: problems }
+      const isElsewhere = relations.some(({ schema }) => schema !== 'mine')
+      return commands.includes('delete') && isElsewhere ? review : allow
+    },
+    plugins: [approve({ approvals: decided, baseUrl: '', log: silentLog })],
+  })
+  const wire = await own.connect({ parameters: { search_path: 'mine, public' } })
+  return {
+    async answer(...frames) {
+      wire.send(...frames)
+      const received = await wire.receiveUntilReady()
+      return received.map(({ body }) => new TextDecoder().decode(body)).join()
+    },
+    async [Symbol.asyncDispose]() {
+      wire.end()
+      await own.close()
+    },
+  }
+}
 
 async function disposable(name: (typeof backendNames)[number]): Promise<Backend & AsyncDisposable> {
   const backend = await backends[name]()
