@@ -22,6 +22,7 @@ export function nextSteps(stage: Stage, terminal: Terminal): void {
     `PGPASSWORD=$(${token('cleanup-agent')}) psql -h 127.0.0.1 -p ${postgresDoor} -U cleanup-agent -d shop -c "DELETE FROM carts WHERE id = 7" &`,
     `export SLUICE_TOKEN=$(${token('dana')})`,
     'npx sluice approvals list',
+    'npx sluice approvals show APPROVAL',
     'npx sluice approvals approve APPROVAL',
     '',
     '# see what was recorded, replay a session, prove that nobody changed it',

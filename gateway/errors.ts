@@ -38,13 +38,13 @@ export const denials = {
     sqlstate: '42501',
     status: 403,
     title: 'Denied by policy',
-    hint: 'Rephrase the operation within what the reason allows, or ask the policy owners for a rule that allows it.',
+    hint: 'Rephrase the operation within what the reason allows, or ask the policy owners for access.',
   },
   undecided: {
     sqlstate: '42501',
     status: 403,
     title: 'No policy allows this',
-    hint: 'Ask the policy owners for a rule that allows it.',
+    hint: 'Ask the policy owners for access.',
   },
   rejected: {
     sqlstate: '42501',

@@ -487,7 +487,7 @@ describe('approvals', () => {
       new RegExp(
         [
           `^Approval ${id}`,
-          '  status    pending, to be answered until 2.*Z',
+          '  status    pending, can be answered until 2.*Z',
           '  asked     2.*Z',
           `  by        cleanup \\(${idp.issuer}\\)`,
           '  target    shop \\(sql\\)',
@@ -522,7 +522,7 @@ describe('approvals', () => {
       stdout: '',
       stderr: expect.stringMatching(/^Cannot find approval/),
     })
-    expect(answered.stdout).toMatch(/^ {2}status {4}rejected, /m)
+    expect(answered.stdout).toMatch(/^ {2}status {4}rejected$/m)
     expect(answered.stdout).toMatch(/^ {2}reject {4}dana \(.*\), 2.*Z: "no\ufffd\[2J"$/m)
   })
 

@@ -3,9 +3,9 @@ import { continued } from './continued.ts'
 
 /** One of many: enough to answer it. */
 export function approvalInList(approval: ApprovalDocument): string[] {
-  const { id, status, asker, target, reasons, approvers, quorum, votes, deadline } = approval
+  const { id, asker, target, reasons, approvers, quorum, votes } = approval
   return [
-    `${id}  ${status}, until ${deadline}`,
+    `${id}  ${statusUntil(approval)}`,
     ...continued(`  ${named(asker)} wants to run at ${target}:`),
     ...asked(approval),
     ...(reasons.length > 0 ? continued(`  because: ${reasons.join('; ')}`) : []),
@@ -19,10 +19,10 @@ export function approvalInList(approval: ApprovalDocument): string[] {
 
 /** All of one. */
 export function approvalWhole(approval: ApprovalDocument): string[] {
-  const { id, status, asker, target, protocol, reasons, approvers, quorum, votes, askedAt } = approval
+  const { id, asker, target, protocol, reasons, approvers, quorum, votes, askedAt } = approval
   return [
     `Approval ${id}`,
-    `  status    ${status}, ${untilWhen(approval)}`,
+    `  status    ${statusUntil(approval)}`,
     `  asked     ${askedAt}`,
     ...continued(`  by        ${named(asker)} (${asker.issuer})`),
     ...continued(`  target    ${target} (${protocol})`),
@@ -44,6 +44,9 @@ function named({ subject, actors }: ApprovalDocument['asker']): string {
   return [subject, ...actors].join(', for ')
 }
 
-function untilWhen({ deadline, usableUntil }: ApprovalDocument): string {
-  return usableUntil === undefined ? `to be answered until ${deadline}` : `can be used until ${usableUntil}`
+/** Only what waits, and what was approved and not used, has an end to come. */
+function statusUntil({ status, deadline, usableUntil }: ApprovalDocument): string {
+  if (status === 'pending') return `pending, can be answered until ${deadline}`
+  if (status === 'approved') return `approved, can be used until ${usableUntil}`
+  return status
 }

@@ -1,5 +1,5 @@
 import type { Deny } from '../decision.ts'
-import { Denied, denials } from '../errors.ts'
+import { Denied } from '../errors.ts'
 import type { Principal } from '../plugin.ts'
 import { noRuleAllows } from './answer.ts'
 
@@ -15,10 +15,16 @@ const toldGroups = 10
 export function denialFor({ reasons, revision }: Deny, { groups }: Pick<Principal, 'groups'>): Denied {
   const code = reasons.includes(noRuleAllows) ? 'undecided' : 'forbidden'
   return new Denied(code, reasons.join('; '), {
-    hint: `${denials[code].hint} ${membership(groups)}`,
+    hint: `${next[code]} ${membership(groups)}`,
     facts: revision === undefined ? {} : { policy: revision },
   })
 }
+
+const next = {
+  forbidden:
+    'Rephrase the operation within what the reason allows, or ask the policy owners for a rule that allows it.',
+  undecided: 'Ask the policy owners for a rule that allows it.',
+} as const
 
 function membership(groups: readonly string[]): string {
   // Quoted as JSON: a group's name holds nothing that ends a message or steers a terminal.
