@@ -6,8 +6,8 @@ import type { Run } from './measurement.ts'
 import type { PostgresPath } from './start-paths.ts'
 
 /** Opened before the count begins: what the first sessions load is not what each of them costs. */
-const early = 50
-const counted = 200
+const early = 250
+const counted = 1_000
 const together = 10
 
 /** What one idle session adds to the resident memory of what stands in the way. @returns KiB */
@@ -41,8 +41,9 @@ function clientOf({ env }: PostgresPath): Client {
   })
 }
 
-/** Resident memory in KiB, once it has stopped to move. */
+/** Resident memory in KiB, once it has stopped to move: a gateway collects when it has been idle for some seconds. */
 async function settledMemory(pid: number): Promise<number> {
+  await sleep(12_000)
   for (let before = await residentMemory(pid); ; ) {
     await sleep(500)
     const after = await residentMemory(pid)

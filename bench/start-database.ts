@@ -13,7 +13,7 @@ export const customerQuery = 'SELECT id, name, email, phone, country, created_at
 
 /** pgbench's tables (500,000 accounts), two million rows and a million customers, all of it in memory. */
 export async function startDatabase(): Promise<PostgresServer> {
-  const server = await startPostgres({ settings: { shared_buffers: '512MB', max_connections: '500' } })
+  const server = await startPostgres({ settings: { shared_buffers: '512MB', max_connections: '1500' } })
   const env = libpqEnvironment(server)
   await runCommand('pgbench', ['--initialize', '--quiet', '--scale', '5'], { env })
   await runCommand(

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { type Config, readConfig } from '../config.ts'
+import { collectWhenIdle } from '../runtime/collect-when-idle.ts'
 import { logger } from '../runtime/logger.ts'
 import { nodeFiles } from '../runtime/node-files.ts'
 import { configOption } from './config-option.ts'
@@ -40,6 +41,7 @@ async function serveAlone(config: Config, terminal: Terminal): Promise<void> {
   const { serve } = await import('../main.ts')
   const gateway = await serve(config, { runtime: await terminal.runtime(), log })
   log.info({ http: gateway.http, postgres: gateway.postgres }, 'Gateway is open')
+  collectWhenIdle()
   await interrupted
   log.info({ drain: config.limits.drain }, 'Gateway is closing')
   await gateway.close()
@@ -62,6 +64,7 @@ async function serveAsWorker(
     throw error
   })
   siblings.opened({ http: gateway.http, postgres: gateway.postgres })
+  collectWhenIdle()
   await Promise.race([interrupted.promise, siblings.stopped])
   await gateway.close()
   log.info({}, 'Worker is closed')
