@@ -391,6 +391,16 @@ const calledIn = (tree: string): string => `
   SELECT f.oid AS function FROM regexp_matches(${tree}::text, ':funcid ([0-9]+)', 'g') AS m (ids)
     JOIN pg_proc f ON f.oid = m.ids[1]::oid WHERE f.oid < ${firstUserOid} AND f.provolatile <> 'i'`
 
+/**
+ * Whether an expression may come out differently for the same row: it goes by settings, the clock, the role, or by
+ * code of users, whatever that is declared as.
+ */
+const mayChange = (tree: string): string => `
+  (${tree}::text ~ '[{](SQLVALUEFUNCTION|COERCEVIAIO|COERCETODOMAIN|ROWCOMPARE|NEXTVALUEEXPR|XMLEXPR|JSON)'
+   OR EXISTS (SELECT FROM regexp_matches(${tree}::text, ':(?:op)?funcid ([0-9]+)', 'g') AS m (ids)
+                LEFT JOIN pg_proc f ON f.oid = m.ids[1]::oid
+              WHERE f.oid IS NULL OR f.oid >= ${firstUserOid} OR f.provolatile <> 'i'))`
+
 /** Which schemas of a search path count, for each role that this one, an expression, can become. */
 export const usableQuery = (role: string): string => `
     SELECT r.rolname AS role,
@@ -441,14 +451,14 @@ export const queries = {
   // Rows that are there may fail a check that was never validated, whatever column is changed.
   constraints: `
     SELECT conrelid AS relation, CASE WHEN contype <> 'c' OR convalidated THEN to_json(conkey) END AS columns,
-           contype <> 'c' AS unique, false AS nulls
+           contype <> 'c' AS unique, false AS nulls, contype = 'c' AND ${mayChange('conbin')} AS anew
     FROM pg_constraint WHERE contype IN ('c', 'u', 'p', 'x') AND conrelid <> 0
     UNION ALL
     SELECT i.indrelid,
            CASE WHEN bool_or(d.refobjsubid = 0 AND 0 < ANY (i.indkey::int2[])) OR bool_and(d.refobjsubid = 0) THEN NULL
                 ELSE to_json(array_agg(d.refobjsubid ORDER BY d.refobjsubid) FILTER (WHERE d.refobjsubid > 0)) END, true,
            bool_or(i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
-                   OR coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false))
+                   OR coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)), false
     FROM pg_index i JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
      AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid
     WHERE i.indisunique OR i.indisexclusion

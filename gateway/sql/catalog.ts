@@ -101,6 +101,8 @@ export interface Constraint {
   readonly isUnique: boolean
   /** So it does where a value is NULL: NULLS NOT DISTINCT, or an expression that makes something of it. */
   readonly comparesNulls: boolean
+  /** A check that rows may fail which have passed it, whatever is changed in them: it goes by the clock or by settings. */
+  readonly mayFailAnew: boolean
 }
 
 export interface CatalogColumn {
@@ -233,6 +235,7 @@ export interface CatalogRows {
     columns: readonly number[] | null
     unique: boolean
     nulls: boolean
+    anew: boolean
   }[]
   readonly references: readonly {
     relation: number
@@ -404,7 +407,8 @@ function relationsOf(rows: CatalogRows, function_: (oid: number) => CatalogFunct
     ({ relation }) => relation,
     (row): Constraint => {
       const all = columns.get(row.relation)?.map(({ number }) => number) ?? []
-      return { columns: row.columns ?? all, isUnique: row.unique, comparesNulls: row.nulls }
+      const { unique: isUnique, nulls: comparesNulls, anew: mayFailAnew } = row
+      return { columns: row.columns ?? all, isUnique, comparesNulls, mayFailAnew }
     },
   )
   const references = groupBy(

@@ -18,7 +18,8 @@ export interface MaskedColumns {
 }
 
 /** A constraint with columns by name. */
-export interface MaskedConstraint extends Omit<Constraint, 'columns'> {
+export interface MaskedConstraint extends Omit<Constraint, 'columns' | 'mayFailAnew'> {
+  /** All that a change of which may make it fail. */
   readonly columns: readonly string[]
 }
 
@@ -77,15 +78,16 @@ export function maskedColumns(masks: readonly Mask[], catalog: Catalog, types: V
   function constraints(relation: Relation): readonly MaskedConstraint[] {
     const masked = found.get(relation.oid) ?? none
     if (masked.size === 0) return []
-    const own = relation.constraints.map((constraint) => ({
-      ...constraint,
-      columns: constraint.columns.flatMap((number) => columnNumbered(relation, number)?.name ?? []),
-    }))
+    const own = relation.constraints.flatMap(({ mayFailAnew, ...constraint }): MaskedConstraint[] => {
+      const columns = constraint.columns.flatMap((number) => columnNumbered(relation, number)?.name ?? [])
+      if (!columns.some((name) => masked.has(name))) return []
+      return [{ ...constraint, columns: mayFailAnew ? [...relation.columns.keys()] : columns }]
+    })
     const below = relation.children.flatMap((oid) => {
       const child = catalog.relationByOid(oid)
       return child ? constraints(child) : []
     })
-    return [...own.filter(({ columns }) => columns.some((name) => masked.has(name))), ...below]
+    return [...own, ...below]
   }
 
   function spread(relation: Relation, column: CatalogColumn, given: Mask): void {

@@ -74,10 +74,10 @@ describe.each([15, 18] as const)('the catalog of a PostgreSQL %i', (version) => 
     })
     expect(relation('customers')?.constraints).toEqual(
       expect.arrayContaining([
-        { columns: [5, 6], isUnique: false, comparesNulls: false },
-        { columns: [2, 3], isUnique: true, comparesNulls: false },
+        { columns: [5, 6], isUnique: false, comparesNulls: false, mayFailAnew: false },
+        { columns: [2, 3], isUnique: true, comparesNulls: false, mayFailAnew: false },
         // Of an expression nobody knows what it makes of NULL.
-        { columns: [2, 4], isUnique: true, comparesNulls: true },
+        { columns: [2, 4], isUnique: true, comparesNulls: true, mayFailAnew: false },
       ]),
     )
   })

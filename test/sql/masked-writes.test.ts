@@ -23,7 +23,19 @@ const schema = `
   CREATE UNIQUE INDEX ON rows_of (shelf, coalesce(box, 'none'));
   CREATE TABLE parted (id int, name text, mail text) PARTITION BY LIST (id);
   CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
-  CREATE UNIQUE INDEX ON parted_1 (name, mail);`
+  CREATE UNIQUE INDEX ON parted_1 (name, mail);
+  CREATE FUNCTION lied(text) RETURNS bool IMMUTABLE LANGUAGE sql AS $$SELECT $1 <> current_setting('application_name')$$;
+  CREATE TABLE by_setting (id int, name text, mail text, CHECK (mail <> current_setting('application_name')));
+  CREATE TABLE by_role (id int, name text, mail text, CHECK (mail <> CURRENT_USER));
+  CREATE TABLE by_style (id int, name text, born date, mail text, CHECK (mail <> born::text));
+  CREATE TABLE by_zone (id int, name text, at timestamp, till timestamptz, CHECK (at < till));
+  CREATE TABLE by_function (id int, name text, mail text, CHECK (lied(mail)));
+  CREATE TABLE by_row (id int, name text, mail text, CHECK (ROW(mail, id) > ROW('', 0)));
+  CREATE TABLE base (id int, name text, mail text);
+  CREATE TABLE heirs (CHECK (mail <> current_setting('application_name'))) INHERITS (base);
+  CREATE TABLE plain (id int, name text, seen timestamptz CHECK (seen < now()), mail text CHECK (mail LIKE '%@%'));
+  INSERT INTO by_setting VALUES (1, 'Ada', 'ada@x.example');
+  INSERT INTO plain VALUES (1, 'Ada', '2000-01-01', 'ada@x.example');`
 
 const column = (field: string, how: Concealment & Pick<Mask, 'uses'>): Mask => {
   return { kind: 'column', field: `public.${field}`, ...how }
@@ -35,6 +47,10 @@ const closed: readonly Mask[] = [
   column('seats.tag', { with: 'redact' }),
   column('rows_of.box', { with: 'redact' }),
   column('parted.mail', { with: 'redact' }),
+  ...['by_setting', 'by_role', 'by_style', 'by_function', 'by_row', 'base', 'plain'].map((table) =>
+    column(`${table}.mail`, { with: 'redact' }),
+  ),
+  column('by_zone.till', { with: 'null' }),
 ]
 const writable: readonly Mask[] = [
   column('people.mail', { with: 'redact', uses: ['write'] }),
@@ -236,6 +252,25 @@ describe.each([15, 18] as const)('writes near masked columns of a PostgreSQL %i'
     const [failed] = await results(guessing, "INSERT INTO users (id, mail) VALUES (2, 'ada@x.example')")
 
     expect(failed).toMatchObject({ code: '23505', detail: undefined })
+  })
+
+  test('a check that may fail anew whatever is changed lets nothing be changed in the rows that it is about', async () => {
+    const direct = new pg.Client(door.url)
+    await direct.connect()
+    const guess = (mail: string): Promise<unknown> =>
+      direct.query(`SET application_name = '${mail}'; UPDATE by_setting SET name = 'x'`)
+    await expect(guess('ada@x.example')).rejects.toMatchObject({ code: '23514' })
+    await expect(guess('bob@x.example')).resolves.toBeDefined()
+    await direct.end()
+
+    await refusals(
+      closed,
+      ['by_setting', 'by_role', 'by_style', 'by_zone', 'by_function', 'by_row', 'base'].map((table) => [
+        `UPDATE ${table} SET name = 'x'`,
+        'a constraint ties column',
+      ]),
+    )
+    expect(await results(closed, "UPDATE plain SET name = 'x' RETURNING name")).toEqual([[['x']]])
   })
 
   test('COPY fills columns that are not masked', async () => {
