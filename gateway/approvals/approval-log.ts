@@ -1,5 +1,6 @@
 import { Denied } from '../errors.ts'
 import { type DurableStreamStore, StoreUnavailable } from '../stores/durable-stream-store.ts'
+import { readApprovalId } from './approval-id.ts'
 import { type ApprovalEvent, type ApprovalState, approvalState } from './approval-request.ts'
 
 /** A request as it was read: what is written next is guarded by how long its stream was. */
@@ -28,14 +29,14 @@ export class ApprovalLog {
   }
 
   async find(id: string): Promise<ApprovalEntry | undefined> {
-    const [, subject, offset] = /^([0-9a-f]{32})-(\d{1,9})$/.exec(id) ?? []
-    if (subject === undefined) return undefined
+    const { subject, offset } = readApprovalId(id) ?? {}
+    if (subject === undefined || offset === undefined) return undefined
     const stream = streamOf(subject)
-    const events = await this.#readFrom(stream, Number(offset))
+    const events = await this.#readFrom(stream, offset)
     // A later request may have begun while this one is still answered: what follows says which one it is about.
     const own = events.filter((event) => event.id === id)
     const state = approvalState(own, this.#now())
-    return state && { ...state, stream, length: Number(offset) + events.length }
+    return state && { ...state, stream, length: offset + events.length }
   }
 
   /** The request that was last written to. */

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto'
 import type { Context } from 'hono'
 import { accepts } from 'hono/accepts'
 import { html, raw } from 'hono/html'
+import { readApprovalId } from '../approvals/approval-id.ts'
 import { challengeWithoutToken } from './problem.ts'
 
 /** Would this request be answered best by the page? Programs ask for JSON, or bring a token. */
@@ -20,7 +21,7 @@ export function isForBrowser(c: Context): boolean {
 export function approvalPage(c: Context, baseUrl: string): Response | Promise<Response> {
   const asked = c.req.param('id') ?? ''
   // Commands on a page are copied into terminals: only what is an id may become part of one.
-  const id = isId.test(asked) ? asked : '<id>'
+  const id = readApprovalId(asked) ? asked : '<id>'
   return c.html(told(id, baseUrl), 401, {
     'cache-control': 'no-store',
     'content-security-policy': `default-src 'none'; style-src 'sha256-${styleDigest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
@@ -32,9 +33,6 @@ export function approvalPage(c: Context, baseUrl: string): Response | Promise<Re
 
 const json = 'application/json'
 const page = 'text/html'
-
-/** As `approvals/approval-log.ts` makes them: a digest, and the number of the event that asked. */
-const isId = /^[0-9a-f]{32}-\d{1,9}$/
 
 const style = `
 body { max-width: 48rem; margin: 3rem auto; padding: 0 1rem; font: 1rem/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff }
