@@ -125,8 +125,9 @@ async function live(replica: Replica, tokens: Tokens, own: Random, ended: AbortS
   while (!ended.aborted) {
     const name = own.pick(Object.keys(activities))
     try {
-      await Promise.race([activities[name]?.(life), tooLong()])
-      counted.set(name, (counted.get(name) ?? 0) + 1)
+      const instead = await Promise.race([activities[name]?.(life), tooLong()])
+      const what = instead ?? name
+      counted.set(what, (counted.get(what) ?? 0) + 1)
     } catch (error) {
       if (unexpected.length < 20)
         unexpected.push(`${name}: ${error instanceof Error ? error.message : error}`)
@@ -141,7 +142,10 @@ async function tooLong(): Promise<never> {
   throw new Error(`it did not end within ${standstillMs / 60_000} minutes`)
 }
 
-const activities: Readonly<Record<string, (life: Life) => Promise<void>>> = {
+const askedTooOften = 'refused to ask again'
+
+/** What agents do; one that came to something else says to what. */
+const activities: Readonly<Record<string, (life: Life) => Promise<typeof askedTooOften | void>>> = {
   read: (life) =>
     session(life, 'reporting', 'shop', async (client) => {
       for (let n = 0; n < 20; n++) {
@@ -207,24 +211,22 @@ const activities: Readonly<Record<string, (life: Life) => Promise<void>>> = {
       )
       expectTypes(await client.receiveUntilReady(), /^CZ$/)
     }),
-  'held and approved': async (life) => {
-    const held = await hold(life)
-    if (!held) return
-    await vote(life.replica, held.approval, 'approve', life.tokens.dana)
-    expectTypes(await held.client.receiveUntilReady(), /^CZ$/)
-    held.client.end()
-  },
-  'held and cancelled': async (life) => {
-    const held = await hold(life)
-    if (!held) return
-    await WireClient.cancel(life.replica.postgres, held.client.key)
-    expectTypes(await held.client.receiveUntilReady(), /^EZ$/)
-    held.client.end()
-  },
-  'held and left': async (life) => {
-    const held = await hold(life)
-    held?.client.destroy()
-  },
+  'held and approved': (life) =>
+    holding(life, async ({ client, approval }) => {
+      await vote(life.replica, approval, 'approve', life.tokens.dana)
+      expectTypes(await client.receiveUntilReady(), /^CZ$/)
+      client.end()
+    }),
+  'held and cancelled': (life) =>
+    holding(life, async ({ client }) => {
+      await WireClient.cancel(life.replica.postgres, client.key)
+      expectTypes(await client.receiveUntilReady(), /^EZ$/)
+      client.end()
+    }),
+  'held and left': (life) =>
+    holding(life, async ({ client }) => {
+      client.destroy()
+    }),
   'http read': async ({ replica, tokens, random }) => {
     const response = await http(replica, tokens.support, `customers/${1 + random.below(20)}`)
     if (!response.ok) throw new Error(`it answered ${response.status}`)
@@ -259,16 +261,27 @@ function connect({ replica, tokens }: Life, agent: keyof Tokens, database: strin
   return WireClient.connect({ ...replica.postgres, user: 'agent', database, password: tokens[agent] })
 }
 
-/** Asks for what people must approve. @returns `undefined` when this agent has asked too often already */
-async function hold(life: Life): Promise<{ client: WireClient; approval: string } | undefined> {
+interface Held {
+  readonly client: WireClient
+  readonly approval: string
+}
+
+/** Asks for what people must approve. @returns what came of it instead, when this agent has asked too often already */
+async function holding(
+  life: Life,
+  use: (held: Held) => Promise<void>,
+): Promise<typeof askedTooOften | undefined> {
   const client = await connect(life, 'cleanup', 'shop')
   client.send(query(`DELETE FROM carts WHERE id = ${life.random.below(2 ** 31)}`))
   const first = await client.receive()
   const { C: code, M: message = '' } = errorFields(first.body)
   const [, approval] = /approval "([^"]+)"/.exec(message) ?? []
-  if (first.type === 'N' && approval) return { client, approval }
+  if (first.type === 'N' && approval) {
+    await use({ client, approval })
+    return undefined
+  }
   client.end()
-  if (first.type === 'E' && code === '53400') return undefined
+  if (first.type === 'E' && code === '53400') return askedTooOften
   throw new Error(`it was not held but answered ${first.type} ${code} ${message}`)
 }
 

@@ -23,8 +23,9 @@ export function collectWhenIdle(lookEveryMs = idleMs): void {
   let last = performance.eventLoopUtilization()
   let kept = 0
   const timer = setInterval(() => {
-    const { utilization } = performance.eventLoopUtilization(last)
-    last = performance.eventLoopUtilization()
+    const now = performance.eventLoopUtilization()
+    const { utilization } = performance.eventLoopUtilization(now, last)
+    last = now
     if (utilization > idleShare || getHeapStatistics().used_heap_size - kept < worthwhileBytes) return
     collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
     kept = getHeapStatistics().used_heap_size
