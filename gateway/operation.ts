@@ -44,6 +44,8 @@ export interface SqlOperation extends OperationBase {
   /** It may carry a password, in its text or in its parameters. */
   readonly mayHoldSecrets: boolean
   readonly parameters: readonly SqlParameter[]
+  /** Cursors and portals of its session that it reads from or follows, and the values that they were bound to. */
+  readonly cursors?: readonly { readonly name: string; readonly parameters: readonly SqlParameter[] }[]
   readonly facts: SqlFacts
   /** What {@link Operation.trace} found to be hidden; `undefined` before, and where that is nothing. */
   readonly maskedOutputs?: readonly MaskedOutput[] | undefined

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { Denied } from '../errors.ts'
-import type { Operation, SqlParameter } from '../operation.ts'
+import type { Operation, SqlOperation, SqlParameter } from '../operation.ts'
 
 /** Characters that a reviewer can be expected to read. */
 const textLimit = 32 * 1024
@@ -23,12 +23,19 @@ export function shownOperation(operation: Operation): Shown {
   if (text.length > textLimit) {
     throw new Denied('too_large', `Cannot ask for approval: the text is longer than ${textLimit} characters`)
   }
-  const lines = operation.kind === 'sql' ? operation.parameters.map(sqlLine) : httpLines(operation)
+  const lines = operation.kind === 'sql' ? sqlLines(operation) : httpLines(operation)
   const hidden = lines.length - parameterCount
   return {
     text,
     parameters: hidden > 0 ? [...lines.slice(0, parameterCount), `… ${hidden} more, not shown`] : lines,
   }
+}
+
+function sqlLines({ parameters, cursors = [] }: SqlOperation): string[] {
+  const ofCursors = cursors.flatMap(({ name, parameters: bound }) =>
+    bound.map((value, index) => cut(`cursor ${JSON.stringify(name)}: ${sqlLine(value, index)}`)),
+  )
+  return [...parameters.map(sqlLine), ...ofCursors]
 }
 
 function sqlLine({ format, value }: SqlParameter, index: number): string {

@@ -25,11 +25,24 @@ export interface Prepared {
   readonly isUncertain: boolean
   /** What the target may take its names for, of one that was prepared. */
   readonly meanings: EarlierMeanings
+  /** What it executes, fetches from or follows by name, and what that does in turn. */
+  readonly named: readonly NamedBefore[]
 }
 
 export interface Portal extends Prepared {
   readonly parameters: readonly SqlParameter[]
+  /** What the target told of the session's settings when it was opened: values are read by them. */
+  readonly settings: readonly Setting[]
 }
+
+/** What a statement finds under a name of its session. */
+export type NamedBefore = { readonly name: string } & (
+  | { readonly kind: 'prepared'; readonly is: Prepared }
+  | { readonly kind: 'cursor'; readonly is: Portal }
+)
+
+/** Name and value. */
+export type Setting = readonly [string, string]
 
 interface Entry<T> {
   /** `undefined`: the name was closed. */

@@ -25,7 +25,7 @@ import type { Scope, SessionNames } from '../sql/scope.ts'
 import type { Statement } from '../sql/statement.ts'
 import { uuid } from '../uuid.ts'
 import type { TransactionStatus } from './backend.ts'
-import { Names, type Portal, type Prepared } from './names.ts'
+import { type NamedBefore, Names, type Portal, type Prepared, type Setting } from './names.ts'
 
 /** How a session understands statements. */
 export interface Analysis {
@@ -55,10 +55,8 @@ export interface SessionView {
 const treeWeight = 64
 
 export class SessionScope {
-  readonly statements = new Names<Prepared>(({ text }) => text.length * treeWeight)
-  readonly portals = new Names<Portal>(({ parameters }) =>
-    parameters.reduce((sum, { value }) => sum + (value?.length ?? 0), 0),
-  )
+  readonly statements = new Names<Prepared>(weightOf)
+  readonly portals = new Names<Portal>(weightOfPortal)
   readonly #analysis: Analysis
   /** What the target reports of its settings. */
   readonly #settings: ReadonlyMap<string, string>
@@ -98,6 +96,7 @@ export class SessionScope {
   #isBarrierUp = false
   /** Changes with everything above, and with the settings. */
   #version = 0
+  #told: readonly Setting[] | undefined
 
   constructor(analysis: Analysis, settings: ReadonlyMap<string, string>, startPath?: StartPath) {
     this.#analysis = analysis
@@ -210,7 +209,11 @@ export class SessionScope {
   }
 
   /** The target has answered; takes down what the statement named and forgot. */
-  answered(prepared: Prepared, isFailed: boolean, segment: number): void {
+  answered(
+    { prepared, parameters }: Pick<Portal, 'parameters'> & { readonly prepared: Prepared },
+    isFailed: boolean,
+    segment: number,
+  ): void {
     const { statement } = prepared
     this.#settleNames(prepared, isFailed, segment)
     if (!statement.isBarrier) return
@@ -225,7 +228,7 @@ export class SessionScope {
       this.statements.set(name, { ...prepared, statement: named, meanings }, segment).confirm()
     }
     for (const { name, statement: named } of statement.opens) {
-      this.portals.set(name, { ...prepared, statement: named, parameters: [] }, segment).confirm()
+      this.portals.set(name, this.portal({ ...prepared, statement: named }, parameters), segment).confirm()
     }
   }
 
@@ -247,6 +250,13 @@ export class SessionScope {
 
   settingChanged(): void {
     this.#version++
+    this.#told = undefined
+  }
+
+  /** A portal that is opened now. */
+  portal(prepared: Prepared, parameters: Portal['parameters']): Portal {
+    this.#told ??= [...this.#settings]
+    return { ...prepared, parameters, settings: this.#told }
   }
 
   /** A transaction that has ended takes its portals along, and shows its DDL to others. */
@@ -395,24 +405,28 @@ export class SessionScope {
         catalog,
         isUncertain: false,
         meanings,
+        named: [],
       }
     }
     let isUncertain = false
-    const executed = new Set<Prepared>()
-    const lookUp =
-      <T extends Prepared>(kind: 'prepared' | 'cursor', names: Names<T>) =>
-      (name: string): Statement | undefined => {
-        isUncertain ||= names.isUncertain(name, segment)
-        const known = names.get(name)
-        // What a cursor means is settled when it is opened.
-        if (known && kind === 'prepared') executed.add(known)
-        return known?.statement
-      }
+    const named = new Map<Prepared, NamedBefore>()
+    const found = (direct: NamedBefore): Statement => {
+      for (const each of [direct, ...direct.is.named]) named.set(each.is, each)
+      return direct.is.statement
+    }
     const scope: Scope = {
       catalog,
       ...this.#pathFor(catalog),
-      prepared: lookUp('prepared', this.statements),
-      cursor: lookUp('cursor', this.portals),
+      prepared: (name) => {
+        isUncertain ||= this.statements.isUncertain(name, segment)
+        const is = this.statements.get(name)
+        return is && found({ kind: 'prepared', name, is })
+      },
+      cursor: (name) => {
+        isUncertain ||= this.portals.isUncertain(name, segment)
+        const is = this.portals.get(name)
+        return is && found({ kind: 'cursor', name, is })
+      },
       mayHaveTemporary: this.#mayHaveTemporary,
       hasUncommittedDdl: this.#ddlSegment !== undefined && catalog.committed === undefined,
       readsAsWritten: this.#readsAsWritten(),
@@ -425,9 +439,15 @@ export class SessionScope {
     const meanings = typeof what === 'string' ? new EarlierMeanings(statement) : what.meanings
     const isKept =
       (typeof what !== 'string' && meanings.mayBeKept(statement, catalog)) ||
-      [...executed].some((each) => mayHaveKept(each, { ...scope, prepared: () => undefined }))
+      // What a cursor means is settled when it is opened.
+      [...named.values()].some(
+        ({ kind, is }) => kind === 'prepared' && mayHaveKept(is, { ...scope, prepared: () => undefined }),
+      )
     if (isKept) statement = read({ ...scope, mayBeKept: true })
-    return { text, statement, types, version, role, catalog, isUncertain, meanings }
+    return {
+      ...{ text, statement, types, version, role, catalog, isUncertain, meanings },
+      named: [...named.values()],
+    }
   }
 
   #readsAsWritten(): boolean {
@@ -465,6 +485,25 @@ export class SessionScope {
   #namesOf(kind: 'prepared' | 'cursor'): { forget(name: string | undefined): void } {
     return kind === 'prepared' ? this.statements : this.portals
   }
+}
+
+/** What is kept of a statement is kept of all that it names, closed or not. */
+function weightOf({ text, named }: Prepared): number {
+  return text.length * treeWeight + weightOfNamed(named)
+}
+
+function weightOfPortal({ parameters, named }: Portal): number {
+  return weightOfValues(parameters) + weightOfNamed(named)
+}
+
+function weightOfNamed(named: Prepared['named']): number {
+  return named.reduce((sum, { kind, is }) => {
+    return sum + is.text.length * treeWeight + (kind === 'cursor' ? weightOfValues(is.parameters) : 0)
+  }, 0)
+}
+
+function weightOfValues(parameters: Portal['parameters']): number {
+  return parameters.reduce((sum, { value }) => sum + (value?.length ?? 0), 0)
 }
 
 /** Whether the target may take what was prepared for something else than it means by now. */

@@ -385,7 +385,7 @@ export class PostgresSession {
   }
 
   #bound(frame: Uint8Array, bind: Bind, prepared: Prepared): void {
-    const portal: Portal = { ...prepared, parameters: bind.parameters }
+    const portal = this.#scope.portal(prepared, bind.parameters)
     const change = this.#scope.portals.set(bind.portal, portal, this.#segment)
     this.#pending ??= {
       ...empty(),
@@ -992,7 +992,7 @@ export class PostgresSession {
   #complete(exchange: Conducted): void {
     const { isFailed, segment, operation } = exchange
     for (const change of exchange.changes) isFailed ? change.undo() : change.confirm()
-    if (operation.action === 'execute') this.#scope.answered(operation.prepared, isFailed, segment)
+    if (operation.action === 'execute') this.#scope.answered(operation, isFailed, segment)
     if (!exchange.ready) return
     this.#answers.ready(exchange.ready, segment)
     this.#outbox.push(exchange.ready)

@@ -1,5 +1,5 @@
 /** One statement text on its way through the chain. @module */
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import type { Mask } from '../decision.ts'
 import type { SqlFacts } from '../facts.ts'
 import { maskRows } from '../masking/data-rows.ts'
@@ -14,10 +14,11 @@ import type {
 } from '../operation.ts'
 import type { EstablishedSession } from '../plugin.ts'
 import type { CopyQuery } from '../sql/copy-query.ts'
+import { maxTextLength } from '../sql/parser.ts'
 import type { Statement } from '../sql/statement.ts'
 import { uuid } from '../uuid.ts'
 import { copied } from './copy-rows.ts'
-import type { Prepared } from './names.ts'
+import type { Prepared, Setting } from './names.ts'
 import { ReceivedBytes } from './received-bytes.ts'
 
 export class StatementOperation implements SqlOperation {
@@ -77,7 +78,26 @@ export class StatementOperation implements SqlOperation {
   }
 
   get recordedText(): string {
-    return this.statement.recordedText
+    const { recordedText, ownText, runs } = this.statement
+    const { named } = this.prepared
+    if (named.length === 0) return recordedText
+    const told = new Set([ownText, ...runs.map((run) => run.ownText)])
+    let text = recordedText
+    for (const { kind, name, is } of named) {
+      const what = kind === 'cursor' ? 'cursor' : 'prepared statement'
+      const own = is.statement.ownText
+      if (!told.has(own)) text += `\n-- goes by ${what} ${JSON.stringify(name)}: ${own}`
+      told.add(own)
+      // Longer ones nobody reviews.
+      if (text.length > maxTextLength) break
+    }
+    return text
+  }
+
+  get cursors(): NonNullable<SqlOperation['cursors']> {
+    return this.prepared.named.flatMap(({ kind, name, is }) =>
+      kind === 'cursor' && is.parameters.length > 0 ? [{ name, parameters: is.parameters }] : [],
+    )
   }
 
   get mayHoldSecrets(): boolean {
@@ -88,9 +108,9 @@ export class StatementOperation implements SqlOperation {
     const { principal, target } = this.#session
     const { issuer, subject, actors } = principal
     // The same text means something else under another DateStyle or TimeZone.
-    const settings = [...this.#settings].filter(([name]) => !meaninglessSettings.has(name)).sort()
+    const settings = meaningful([...this.#settings])
     const hash = createHash('sha256')
-    const { types, statement, role, catalog } = this.prepared
+    const { types, statement, role, catalog, named: before } = this.prepared
     // EXECUTE means what was prepared under the name, every name what the search path makes of it, a view its query.
     const runs = statement.runs.map(({ text }) => text)
     const { relations, reached, functions } = this.facts
@@ -102,9 +122,11 @@ export class StatementOperation implements SqlOperation {
     // What is in a temporary table is known in its session only.
     const isOwn = relations.some(({ schema }) => schema.startsWith('pg_temp'))
     hash.update(JSON.stringify([named, views, role, isOwn && this.#session.id]))
-    for (const { format, value } of this.parameters) {
-      hash.update(`\0${format} ${value?.length ?? 'null'}\0`)
-      if (value) hash.update(value)
+    hashValues(hash, this.parameters)
+    for (const { kind, is } of before) {
+      const opened = kind === 'cursor' ? meaningful(is.settings) : undefined
+      hash.update(JSON.stringify([kind, is.text, is.types, is.role, opened]))
+      hashValues(hash, kind === 'cursor' ? is.parameters : [])
     }
     return hash.digest('hex').slice(0, fingerprintCharacters)
   }
@@ -128,6 +150,17 @@ export class StatementOperation implements SqlOperation {
 }
 
 const fingerprintCharacters = 32
+
+function hashValues(hash: Hash, parameters: readonly SqlParameter[]): void {
+  for (const { format, value } of parameters) {
+    hash.update(`\0${format} ${value?.length ?? 'null'}\0`)
+    if (value) hash.update(value)
+  }
+}
+
+function meaningful(settings: readonly Setting[]): readonly Setting[] {
+  return settings.filter(([name]) => !meaninglessSettings.has(name)).sort()
+}
 
 /** Reported settings that change no statement's meaning, and differ between replicas of a target. */
 const meaninglessSettings = new Set(['application_name', 'in_hot_standby', 'server_version'])

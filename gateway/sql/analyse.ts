@@ -502,7 +502,9 @@ class AnalysedStatement implements Statement {
       ...all.flatMap(({ settings }) => [...settings].map(([name, value]) => ({ name, value }))),
       ...this.runs.flatMap(({ settings }) => settings),
     ]
-    this.needsSession = ['execute', 'fetch', 'move'].some((command) => this.facts.commands.includes(command))
+    this.needsSession =
+      ['execute', 'fetch', 'move'].some((command) => this.facts.commands.includes(command)) ||
+      all.some(({ followsCursor }) => followsCursor)
     this.isReadOnly =
       this.facts.status === 'known' && parts.every((part) => leavesAsItWas(part, scope.catalog, context))
   }

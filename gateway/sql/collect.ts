@@ -50,6 +50,8 @@ export interface Collected {
   readonly runs: readonly Statement[]
   /** FETCH names a cursor that nobody knows. */
   readonly hasUnknownCursor: boolean
+  /** WHERE CURRENT OF: it changes the row that a cursor is on. */
+  readonly followsCursor: boolean
   readonly prepares: readonly NamedQuery[]
   readonly opens: readonly NamedQuery[]
   readonly forgets: Statement['forgets']
@@ -192,6 +194,7 @@ class Collector implements Collected {
   hasWhere = true
   hasLocks = false
   hasUnknownCursor = false
+  followsCursor = false
   copyIn = false
   makesTemporary = false
   hasSecrets = false
@@ -430,6 +433,11 @@ class Collector implements Collected {
         return
       case 'JoinExpr':
         this.#join(body, around)
+        return
+      case 'CurrentOfExpr':
+        this.followsCursor = true
+        // What it stands for belongs to the meaning of this.
+        this.#scope.cursor(text(body.cursor_name))
         return
       case 'RangeTableSample':
         this.#sample(names(body.method))
