@@ -162,12 +162,12 @@ class OperationContext implements Context {
     const decision = this.#decision
     switch (decision?.effect) {
       case 'allow':
-        return permitFor(decision)
+        return permitFor(decision, this.#approval !== undefined)
       case 'deny':
         throw new Denied('forbidden', decision.reasons.join('; '))
       case 'review':
         // Parse runs nothing, and a driver may need the shape before it can bind: the execution is what waits.
-        if (this.operation.action === 'prepare') return permitFor(decision)
+        if (this.operation.action === 'prepare') return permitFor(decision, false)
         throw new Denied(
           'forbidden',
           `Cannot run operation: it needs an approval (${decision.reasons.join('; ')})`,
@@ -201,6 +201,6 @@ function unmasked(before: readonly Mask[], after: readonly Mask[]): readonly str
   return [...new Set(before.flatMap((mask) => (still.has(JSON.stringify(mask)) ? [] : [mask.field])))].sort()
 }
 
-function permitFor({ masks, limit, session }: Terms): Permit {
-  return { masks, limit, session } as unknown as Permit
+function permitFor({ masks, limit, session }: Terms, isApproved: boolean): Permit {
+  return { masks, limit, session, isApproved } as unknown as Permit
 }

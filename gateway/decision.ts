@@ -115,7 +115,11 @@ export interface Approval {
 
 declare const permit: unique symbol
 /** Proof that an operation was allowed. Only `chain.ts` can make one; every target asks for one. */
-export type Permit = Omit<Terms, 'record'> & { readonly [permit]: true }
+export type Permit = Omit<Terms, 'record'> & {
+  readonly [permit]: true
+  /** People have approved it: what they were asked about must still be what runs. */
+  readonly isApproved: boolean
+}
 
 const strictness = { allow: 0, review: 1, deny: 2 } as const
 

@@ -623,7 +623,7 @@ export class PostgresSession {
     const limit = measures.limit(permit.limit)
     const isCall = exchange.steps[0] === 'call'
     const hiddenDescribe = permit.masks.length > 0 ? portal : undefined
-    if (exchange.isHeld) await this.#confirmMeaning(exchange)
+    if (exchange.isHeld || permit.isApproved) await this.#confirmMeaning(exchange)
     const confirm = dependsOnMasks(exchange.operation, permit.masks)
       ? () => this.#confirmMasks(exchange, permit.masks)
       : undefined
@@ -692,7 +692,7 @@ export class PostgresSession {
     })
   }
 
-  /** @throws Denied when a statement that waited for people is no longer what they were asked about */
+  /** @throws Denied when a statement that people were asked about, a while ago, is no longer what they have seen */
   async #confirmMeaning({ operation, segment, abort }: Conducted): Promise<void> {
     const { prepared, action, parameters } = operation
     const known = await this.#scope.understandAnew(prepared, segment).catch((cause) => {

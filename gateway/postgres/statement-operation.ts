@@ -110,18 +110,17 @@ export class StatementOperation implements SqlOperation {
     // The same text means something else under another DateStyle or TimeZone.
     const settings = meaningful([...this.#settings])
     const hash = createHash('sha256')
-    const { types, statement, role, catalog, named: before } = this.prepared
+    const { types, statement, role, named: before } = this.prepared
     // EXECUTE means what was prepared under the name, every name what the search path makes of it, a view its query.
     const runs = statement.runs.map(({ text }) => text)
-    const { relations, reached, functions } = this.facts
-    const named = [relations, reached, functions].map((all) => all.map(({ schema, name }) => [schema, name]))
-    const views = [...relations, ...reached].map(
-      ({ schema, name }) => catalog.relation(schema, name)?.definition,
+    const { relations, reached, functions, hidden_functions } = this.facts
+    const named = [relations, reached, functions, hidden_functions].map((all) =>
+      all.map(({ schema, name }) => [schema, name]),
     )
     hash.update(JSON.stringify([issuer, subject, actors, target.name, this.text, runs, types, settings]))
     // What is in a temporary table is known in its session only.
     const isOwn = relations.some(({ schema }) => schema.startsWith('pg_temp'))
-    hash.update(JSON.stringify([named, views, role, isOwn && this.#session.id]))
+    hash.update(JSON.stringify([named, this.#made(), role, isOwn && this.#session.id]))
     hashValues(hash, this.parameters)
     for (const { kind, is } of before) {
       const opened = kind === 'cursor' ? meaningful(is.settings) : undefined
@@ -129,6 +128,25 @@ export class StatementOperation implements SqlOperation {
       hashValues(hash, kind === 'cursor' ? is.parameters : [])
     }
     return hash.digest('hex').slice(0, fingerprintCharacters)
+  }
+
+  /** How the relations and functions were made that it comes near: one that was replaced does something else. */
+  #made(): readonly unknown[] {
+    const { catalog, statement } = this.prepared
+    const { relations, reached, functions, hidden_functions } = this.facts
+    // Code that cannot be read may call anything, and of very many relations only the schemas are told.
+    const mayBeAny = statement.hidesSettings || reached.some(({ name }) => name === '*')
+    return [
+      ...[...relations, ...reached].map(({ schema, name }) => {
+        const relation = catalog.relation(schema, name)
+        return [relation?.definition, relation?.mark]
+      }),
+      ...[...functions, ...hidden_functions].map(({ schema, name }) =>
+        catalog.functions(name).map((each) => (each.schema === schema ? each.mark : '')),
+      ),
+      catalog.hiddenFunctions.map(({ mark }) => mark),
+      mayBeAny && catalog.codeMark,
+    ]
   }
 
   trace(masks: readonly Mask[]): MaskPlan {

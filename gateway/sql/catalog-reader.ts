@@ -240,6 +240,7 @@ async function readNewer(connection: CatalogConnection, known: Snapshot | undefi
       unseen: await query('unseen'),
       typeFunctions: await query('typeFunctions'),
       implicitCasts: await query('implicitCasts'),
+      code: await query('code'),
       builtins: String(fixed?.builtins),
     }
     // What could not be read now is read the next time, whether or not anything has changed.
@@ -416,10 +417,26 @@ export const queries = {
   usable: usableQuery('current_user'),
 
   relations: `
+    WITH made AS (SELECT relation, md5(string_agg(row, ' ' ORDER BY row)) AS mark FROM (${[
+      ["'a', attnum", 'attrelid', 'pg_attribute WHERE attnum > 0'],
+      ["'d', oid", 'adrelid', 'pg_attrdef'],
+      ["'t', oid", 'tgrelid', 'pg_trigger WHERE NOT tgisinternal'],
+      ["'r', oid", 'ev_class', 'pg_rewrite'],
+      ["'p', oid", 'polrelid', 'pg_policy'],
+      ["'c', oid", 'conrelid', 'pg_constraint'],
+      ["'k', oid", 'confrelid', 'pg_constraint'],
+    ]
+      .map(
+        ([key, relation, rows]) =>
+          `SELECT ${relation} AS relation, concat(${key}, ':', xmin) AS row FROM ${rows}`,
+      )
+      .join(' UNION ALL ')}) AS rows (relation, row) WHERE relation >= ${firstUserOid} GROUP BY relation)
     SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind, c.reltype AS "rowType",
            EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') AS rules,
-           (SELECT to_json(p.partattrs::int2[]) FROM pg_partitioned_table p WHERE p.partrelid = c.oid) AS partitioned
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace`,
+           (SELECT to_json(p.partattrs::int2[]) FROM pg_partitioned_table p WHERE p.partrelid = c.oid) AS partitioned,
+           CASE WHEN c.relkind IN ('r', 'p', 'v', 'm', 'f') THEN
+             concat(c.relowner, c.relrowsecurity, c.relforcerowsecurity, made.mark) END AS mark
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN made ON made.relation = c.oid`,
 
   columns: `
     SELECT a.attrelid AS relation, a.attnum AS number, a.attname AS name, a.atttypid AS type, a.attgenerated <> '' AS generated,
@@ -494,6 +511,10 @@ export const queries = {
            p.prosecdef AS definer, p.prokind = 'f' AS plain, p.proargtypes::text AS types,
            p.pronargs - p.pronargdefaults AS least,
            CASE WHEN p.provariadic = 0 THEN p.pronargs END AS most,
+           CASE WHEN p.oid >= ${firstUserOid} THEN concat(p.oid, ':', p.xmin,
+             (SELECT string_agg(concat(' ', s.oid, ':', s.xmin), '' ORDER BY s.oid) FROM pg_aggregate a JOIN pg_proc s
+                ON s.oid IN (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)
+              WHERE a.aggfnoid = p.oid)) END AS mark,
            (SELECT e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
             WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
               AND d.refclassid = 'pg_extension'::regclass) AS extension
@@ -625,4 +646,26 @@ export const queries = {
   implicitCasts: `
     SELECT castfunc AS function FROM pg_cast
     WHERE castfunc >= ${firstUserOid} AND (castcontext IN ('i', 'a') OR casttarget = 'json'::regtype)`,
+
+  // Of what is temporary others see nothing.
+  code: `
+    SELECT md5(concat_ws(' ', ${[
+      [
+        'pg_proc',
+        `WHERE oid >= ${firstUserOid} AND pronamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_temp')`,
+      ],
+      ...[
+        ['pg_rewrite', 'ev_class'],
+        ['pg_trigger', 'tgrelid'],
+        ['pg_policy', 'polrelid'],
+      ].map(([name, relation]) => [
+        name,
+        `WHERE oid >= ${firstUserOid} AND ${relation} IN (SELECT oid FROM pg_class WHERE relpersistence <> 't')`,
+      ]),
+    ]
+      .map(
+        ([name, where]) =>
+          `(SELECT string_agg(concat(oid, ':', xmin), ' ' ORDER BY oid) FROM ${name} ${where})`,
+      )
+      .join(", '/', ")})) AS mark`,
 }

@@ -38,6 +38,8 @@ export interface Catalog {
   typeByOid(oid: number): Type | undefined
   /** Functions of implicit casts made by users: any statement may run them without a word. */
   readonly hiddenFunctions: readonly CatalogFunction[]
+  /** Another one when a function, trigger, rule, view or policy of users was made, replaced or dropped, whichever. */
+  readonly codeMark: string
   /** Two catalogs with the same have the same objects of PostgreSQL's own. */
   readonly builtins: string
   /**
@@ -66,6 +68,11 @@ export interface Relation {
   readonly partitionKey: readonly number[]
   /** The query of a view or materialized view that users made, every name in it qualified. */
   readonly definition: string | undefined
+  /**
+   * Another one when something has changed of what reading and writing it does: columns, triggers, rules, row security,
+   * constraints, defaults. Empty for PostgreSQL's own, and for what has no columns.
+   */
+  readonly mark: string
   /** Rules other than the one that makes a view a view. */
   readonly hasRules: boolean
   /** Functions that reading runs unseen: row security, generated columns. */
@@ -128,6 +135,8 @@ export interface Reference {
 
 export interface CatalogFunction extends FunctionFact {
   readonly oid: number
+  /** Another one when it was replaced, or, of an aggregate, what it is made of. Empty for PostgreSQL's own. */
+  readonly mark: string
   readonly isBuiltin: boolean
   /** Part of an extension, such as the operators of citext. */
   readonly isExtension: boolean
@@ -217,6 +226,7 @@ export interface CatalogRows {
     rowType: number
     rules: boolean
     partitioned: readonly number[] | null
+    mark: string | null
     definition: string | null
   }[]
   readonly columns: readonly {
@@ -258,6 +268,7 @@ export interface CatalogRows {
     volatility: string
     language: string
     definer: boolean
+    mark: string | null
     /** Name of the one that it is a part of. */
     extension: string | null
     /** OIDs of types with blanks between them. */
@@ -294,6 +305,7 @@ export interface CatalogRows {
   readonly unseen: readonly { relation: number; function: number; access: 'read' | 'write' }[]
   readonly typeFunctions: readonly { type: number; function: number }[]
   readonly implicitCasts: readonly { function: number }[]
+  readonly code: readonly { mark: string }[]
   readonly builtins: string
 }
 
@@ -357,6 +369,7 @@ export function catalog(generation: number, rows: CatalogRows, fixed?: Catalog):
     types: (name) => types.get(name) ?? [],
     typeByOid: (oid) => typesByOid.get(oid),
     hiddenFunctions: rows.implicitCasts.map((row) => function_(row.function)),
+    codeMark: rows.code[0]?.mark ?? '',
     builtins: rows.builtins,
   }
 }
@@ -440,6 +453,7 @@ function relationsOf(rows: CatalogRows, function_: (oid: number) => CatalogFunct
     parents: parents.get(row.oid) ?? [],
     partitionKey: row.partitioned ?? [],
     definition: row.definition ?? undefined,
+    mark: row.mark ?? '',
     hasRules: row.rules,
     functionsOnRead: unseen.get(`${row.oid} read`) ?? [],
     functionsOnWrite: unseen.get(`${row.oid} write`) ?? [],
@@ -474,6 +488,7 @@ function catalogFunction(
   const isBuiltin = row.oid < firstUserOid
   return {
     oid: row.oid,
+    mark: row.mark ?? '',
     schema: row.schema,
     name: row.name,
     volatility: volatilities[row.volatility] ?? 'unknown',
@@ -541,7 +556,7 @@ function missingFunction(oid: number): CatalogFunction {
       language: '',
       types: '',
     },
-    ...{ definer: false, extension: null, plain: false, least: 0, most: null },
+    ...{ definer: false, mark: null, extension: null, plain: false, least: 0, most: null },
   }
   return catalogFunction(row, new Map(), undefined)
 }

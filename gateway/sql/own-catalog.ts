@@ -133,6 +133,7 @@ const ownObjects: Readonly<Record<Exclude<keyof typeof queries, 'usable'>, strin
   unseen: undefined,
   typeFunctions: undefined,
   implicitCasts: undefined,
+  code: undefined,
 }
 
 function ownQuery(name: keyof typeof ownObjects): string {
