@@ -199,7 +199,7 @@ describe('sessions', () => {
     expect(heading).toMatch(/^SESSION +OPENED +AGENT +TARGET +OPERATIONS +END$/)
     expect(lines).toEqual([
       expect.stringMatching(/^session-2 +2026-01-01 00:00:00 +reporting +shop \(postgres\) +not closed$/),
-      expect.stringMatching(/^session-1 +2026-01-01 00:00:00 +reporting +shop \(postgres\) +2 +agent left$/),
+      expect.stringMatching(/^session-1 +2026-01-01 00:00:00 +reporting +shop \(postgres\) +3 +agent left$/),
     ])
     expect(code).toBe(0)
   })
@@ -227,7 +227,7 @@ describe('sessions', () => {
         ...opened,
         closed: '2026-01-01T00:00:00.000Z',
         reason: 'agent left',
-        counts: { operations: 2, errors: 1, rows: 2, bytes: 60 },
+        counts: { operations: 3, errors: 1, rows: 2, bytes: 60 },
       },
     ])
     expect(code).toBe(0)
@@ -257,8 +257,28 @@ describe('sessions', () => {
               denied: analysts may only read
               refused by the gateway (forbidden): analysts may only read
 
-Closed 2026-01-01T00:00:00.000Z: agent left (2 operations, 1 error, 2 rows)
+00:00:00.000  SELECT id, name FROM customers
+              prepare only
+
+Closed 2026-01-01T00:00:00.000Z: agent left (3 operations, 1 error, 2 rows)
 `)
+  })
+
+  test('are printed event by event for programs, each whole', async () => {
+    const { stdout } = await sluice(['sessions', 'show', 'session-1', '--json', '-c', config], secrets())
+
+    const events = stdout.trimEnd().split('\n')
+    expect(events.map((event) => JSON.parse(event))).toMatchObject([
+      { seq: 0, kind: 'session-opened' },
+      { seq: 1, kind: 'operation', text: 'SELECT id, name FROM customers', facts },
+      { seq: 2, kind: 'result', columns: [{ name: 'id' }, { name: 'name' }], decision: { effect: 'allow' } },
+      { seq: 3, kind: 'operation' },
+      { seq: 4, kind: 'decision' },
+      { seq: 5, kind: 'error' },
+      { seq: 6, kind: 'operation', text: 'SELECT id, name FROM customers', facts },
+      { seq: 7, kind: 'session-closed' },
+    ])
+    expect(stdout).not.toContain('\u001b')
   })
 
   test('that nobody knows are an error', async () => {
@@ -698,6 +718,15 @@ async function record(file: string): Promise<void> {
         by: 'gateway',
         code: 'forbidden',
         message: 'analysts may only read',
+      },
+      {
+        kind: 'operation',
+        operation: 'o3',
+        protocol: 'sql',
+        action: 'prepare',
+        text: 'SELECT id, name FROM customers',
+        read_only: true,
+        facts,
       },
     )
     await session.close('agent left')

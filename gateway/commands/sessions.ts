@@ -7,11 +7,13 @@ import {
   type RecordedSessions,
   recordedSessions,
 } from '../recordings/recorded-sessions.ts'
+import type { RecordedEvent } from '../recordings/recording-event.ts'
 import { unseal } from '../recordings/sealed-event.ts'
 import { recordingStream } from '../recordings/session-recording.ts'
 import { signer } from '../recordings/signer.ts'
 import { type Verification, verify } from '../recordings/verify.ts'
 import { type LedgerVerification, verifyLedger } from '../recordings/verify-ledger.ts'
+import { DanglingReference, WholeEvents } from '../recordings/whole-events.ts'
 import { nodeFiles } from '../runtime/node-files.ts'
 import type { DurableStreamStore } from '../stores/durable-stream-store.ts'
 import { configOption } from './config-option.ts'
@@ -90,15 +92,19 @@ Examples:
     .description('Replay a session: who, what was asked, decided and answered')
     .argument('<id>', 'the session')
     .addOption(configOption())
-    .action((id: string, options: { config: string }) =>
+    .option('--json', 'one JSON object a line, for programs: each event, whole')
+    .addHelpText('after', '\nThe keys of the JSON are explained in docs/recordings.md.')
+    .action((id: string, options: { config: string; json?: true }) =>
       reading(options.config, async ({ sessions }) => {
         let events = 0
         const replay = replayer()
+        const wholeEvents = new WholeEvents()
         for await (const text of sessions.read(id)) {
           events++
-          const event = unseal(text)?.event
-          for (const line of event ? replay(event) : ['', 'An event that cannot be read'])
-            terminal.print(line)
+          const event = eventOf(text, wholeEvents)
+          if (options.json) terminal.print(jsonLine(event))
+          else if (event.kind !== 'unreadable') for (const line of replay(event)) terminal.print(line)
+          else for (const line of ['', `An event that cannot be read: ${event.message}`]) terminal.print(line)
         }
         if (events === 0) throw new CommandError(`Cannot show session: no session "${id}" was recorded`)
       }),
@@ -192,6 +198,23 @@ Examples:
     } finally {
       await store.close()
     }
+  }
+}
+
+/** What stands in place of an event that says nothing. */
+interface Unreadable {
+  readonly kind: 'unreadable'
+  readonly message: string
+}
+
+function eventOf(text: string, wholeEvents: WholeEvents): RecordedEvent | Unreadable {
+  const event = unseal(text)?.event
+  if (!event) return { kind: 'unreadable', message: 'it is none' }
+  try {
+    return wholeEvents.whole(event)
+  } catch (error) {
+    if (error instanceof DanglingReference) return { kind: 'unreadable', message: error.message }
+    throw error
   }
 }
 

@@ -19,8 +19,8 @@ export type RecordingEvent =
 
 /** What {@link seal} adds to every event. */
 export interface Envelope {
-  /** Version of this document. */
-  readonly v: 1
+  /** Version of this document. In 1 nothing was told by reference. */
+  readonly v: 1 | 2
   /** Number of the event in its recording; 0 is the first. */
   readonly seq: number
   /** When it happened, RFC 3339 in UTC. */
@@ -34,6 +34,21 @@ export interface Envelope {
 }
 
 export type RecordedEvent = RecordingEvent & Envelope
+
+/**
+ * An event as it is stored. A number in place of a member is that of the earlier event which has it whole: what a
+ * recording has said once it says again by reference. {@link WholeEvents} puts it back.
+ */
+export type StoredEvent = Envelope &
+  (
+    | Exclude<RecordingEvent, OperationAsked | Answered>
+    | Referring<OperationAsked, 'text' | 'facts'>
+    | Referring<Answered, 'decision' | 'columns' | 'masked'>
+  )
+
+type Referring<Event, Member extends keyof Event> = Omit<Event, Member> & {
+  readonly [Each in Member]: Event[Each] | number
+}
 
 export interface SessionOpened {
   readonly kind: 'session-opened'
@@ -189,6 +204,8 @@ export interface Refused {
   readonly message: string
 }
 
+/** An event refers to one of so many that have a member whole, the last: readers need remember no more. */
+export const toldLimit = 128
 /** Characters of an operation's text that a recording keeps. */
 export const textLimit = 64 * 1024
 /** Bytes of an operation's parameters that a recording keeps where policy wants their values. */

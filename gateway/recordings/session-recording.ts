@@ -5,6 +5,7 @@ import type { DurableStreamStore } from '../stores/durable-stream-store.ts'
 import type { EndOfTurn } from './end-of-turn.ts'
 import type { Counts, RecordingEvent } from './recording-event.ts'
 import { type Head, type Sealer, start } from './sealed-event.ts'
+import { ToldParts } from './told-parts.ts'
 
 export interface RecordingOptions {
   readonly store: DurableStreamStore
@@ -84,6 +85,7 @@ export class SessionRecording {
     isOver: false,
   }
   #durable = this.#end
+  readonly #told = new ToldParts()
   #batches: Batch[] = []
   /** Waiting to go ahead of the next append. */
   #notes: Note[] = []
@@ -223,7 +225,7 @@ export class SessionRecording {
   #seal(note: Note, texts: string[]): void {
     for (const event of eventsOf(note)) {
       const { head, counts, bytes } = this.#end
-      const sealed = this.#options.sealer.seal(event, note.at, head)
+      const sealed = this.#options.sealer.seal(event, note.at, head, this.#told)
       texts.push(sealed.text)
       const isOver = event.kind === 'session-closed'
       this.#end = {
@@ -265,6 +267,7 @@ export class SessionRecording {
     }
     this.#batches = []
     this.#end = this.#durable
+    this.#told.clear()
     this.#notes.unshift(...lost)
     this.#isDoubtful = false
   }

@@ -1,6 +1,7 @@
-import type { RecordedEvent } from './recording-event.ts'
+import type { StoredEvent } from './recording-event.ts'
 import { signedText, start, unseal } from './sealed-event.ts'
 import { keyId, signedBy } from './signer.ts'
+import { DanglingReference, WholeEvents } from './whole-events.ts'
 
 export interface VerifyOptions {
   /** The session that the events should be the recording of. */
@@ -32,6 +33,7 @@ export interface Finding {
     | 'repeated'
     | 'replaced'
     | 'foreign'
+    | 'dangling'
     | 'unreadable'
     | 'signature'
     | 'open'
@@ -50,8 +52,11 @@ export async function verify({ session, events, publicKeys, listed }: VerifyOpti
   let expected = 0
   /** The hash that the next event must name; `undefined` when what came before says nothing of it. */
   let previous: string | undefined = start.hash
-  let last: RecordedEvent | undefined
-  let end: RecordedEvent | undefined
+  let last: StoredEvent | undefined
+  let end: StoredEvent | undefined
+  const wholeEvents = new WholeEvents()
+  /** Members that others take from an event which does not have them: each is told once. */
+  const dangling = new Set<string>()
 
   for await (const text of events) {
     count++
@@ -86,6 +91,7 @@ export async function verify({ session, events, publicKeys, listed }: VerifyOpti
     if (seq + 1 === listed?.events && event.hash !== listed.head) {
       find('replaced', seq, `event ${seq} is not the one that the ledger lists`)
     }
+    checkReferences(event)
     if (event.kind === 'session-closed') end = event
     expected = seq + 1
     previous = event.hash
@@ -118,7 +124,18 @@ export async function verify({ session, events, publicKeys, listed }: VerifyOpti
     if (findings.length < findingLimit) findings.push({ kind, event, message })
   }
 
-  function checkSignature(closed: RecordedEvent): void {
+  function checkReferences(event: StoredEvent): void {
+    try {
+      wholeEvents.whole(event)
+    } catch (error) {
+      if (!(error instanceof DanglingReference)) throw error
+      if (dangling.size >= findingLimit || dangling.has(error.named)) return
+      dangling.add(error.named)
+      find('dangling', event.seq, error.message)
+    }
+  }
+
+  function checkSignature(closed: StoredEvent): void {
     const { seq, hash, signature } = closed
     if (closed.kind !== 'session-closed') return
     const text = signedText(session, { count: seq + 1, hash })

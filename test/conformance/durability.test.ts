@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import { recordedSessions } from '../../gateway/recordings/recorded-sessions.ts'
 import { unseal } from '../../gateway/recordings/sealed-event.ts'
 import { verify } from '../../gateway/recordings/verify.ts'
+import { WholeEvents } from '../../gateway/recordings/whole-events.ts'
 import { startLoad } from './load.ts'
 import { type Mortal, startMortal } from './start-mortal.ts'
 
@@ -97,9 +98,11 @@ async function readRecordings(mortal: Mortal): Promise<Recorded> {
   for (const stream of streams) {
     const session = stream.slice('recordings/'.length)
     const events = await Array.fromAsync(recordings.read(session))
+    const wholeEvents = new WholeEvents()
     for (const event of events.map((text) => unseal(text)?.event)) {
-      if (event?.kind !== 'operation') continue
-      const [id] = /(?:kill|redis)-\d+-\d+/.exec(event.text) ?? []
+      const asked = event && wholeEvents.whole(event)
+      if (asked?.kind !== 'operation') continue
+      const [id] = /(?:kill|redis)-\d+-\d+/.exec(asked.text) ?? []
       if (id !== undefined) operations.add(id)
     }
     const { isIntact, findings, summary } = await verify({ session, events, publicKeys: [mortal.publicKey] })

@@ -9,8 +9,10 @@ import type { Context, EstablishedSession, Plugin } from '../../gateway/plugin.t
 import { recordedSessions } from '../../gateway/recordings/recorded-sessions.ts'
 import { recorder } from '../../gateway/recordings/recorder.ts'
 import type { RecordedEvent } from '../../gateway/recordings/recording-event.ts'
+import { unseal } from '../../gateway/recordings/sealed-event.ts'
 import { generatePrivateKey, signer } from '../../gateway/recordings/signer.ts'
 import { verify } from '../../gateway/recordings/verify.ts'
+import { WholeEvents } from '../../gateway/recordings/whole-events.ts'
 import { type DurableStreamStore, StoreUnavailable } from '../../gateway/stores/durable-stream-store.ts'
 import { memoryStore } from '../../gateway/stores/memory-store.ts'
 import { redisStore } from '../../gateway/stores/redis-store.ts'
@@ -618,7 +620,11 @@ function recording(
       await close(plugins, session, (_, error) => {
         throw error
       })
-      return (await events()).map((event) => JSON.parse(event))
+      const wholeEvents = new WholeEvents()
+      return (await events()).flatMap((text) => {
+        const event = unseal(text)?.event
+        return event ? [wholeEvents.whole(event)] : []
+      })
     },
     async verify() {
       const publicKeys = [key.publicKey]

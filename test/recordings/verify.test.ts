@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { recordedSessions } from '../../gateway/recordings/recorded-sessions.ts'
 import { recorder } from '../../gateway/recordings/recorder.ts'
@@ -7,6 +6,7 @@ import { type Verification, verify } from '../../gateway/recordings/verify.ts'
 import { memoryStore } from '../../gateway/stores/memory-store.ts'
 import { establishedSession } from '../support/operations.ts'
 import { silentLog } from '../support/silent-log.ts'
+import { rehash } from './rehash.ts'
 
 const key = signer(generatePrivateKey())
 const { id: session, events } = await recordSession(key)
@@ -218,16 +218,4 @@ function edit(index: number, from: string, to: string): readonly string[] {
   const event = events[index] ?? ''
   expect(event).toContain(from)
   return events.with(index, event.replace(from, to))
-}
-
-/** What somebody with the store but without the key can do: number and chain everything anew. */
-function rehash(texts: readonly string[], first = 0): string[] {
-  let prev = first === 0 ? '0'.repeat(64) : (JSON.parse(texts[0] ?? '').prev as string)
-  return texts.map((text, index) => {
-    const { hash: _, signature, ...event } = JSON.parse(text)
-    const body = JSON.stringify({ ...event, seq: first + index, prev })
-    prev = createHash('sha256').update(body).digest('hex')
-    const signed = signature ? `","signature":"${signature}` : ''
-    return `${body.slice(0, -1)},"hash":"${prev}${signed}"}`
-  })
 }
