@@ -150,9 +150,9 @@ class OperationContext implements Context {
       this.#decision = decision
       return
     }
-    const { masks, limit, session, record, revision } = decision
+    const { masks, detectors, limit, session, record, revision } = decision
     const reasons = [`approved by ${approval.by.join(', ')}`]
-    this.#decision = { effect: 'allow', reasons, masks, limit, session, record, revision }
+    this.#decision = { effect: 'allow', reasons, masks, detectors, limit, session, record, revision }
     this.#unmasked = unmasked(asked.masks, masks)
   }
 
@@ -201,6 +201,6 @@ function unmasked(before: readonly Mask[], after: readonly Mask[]): readonly str
   return [...new Set(before.flatMap((mask) => (still.has(JSON.stringify(mask)) ? [] : [mask.field])))].sort()
 }
 
-function permitFor({ masks, limit, session }: Terms, isApproved: boolean): Permit {
-  return { masks, limit, session, isApproved } as unknown as Permit
+function permitFor({ masks, detectors, limit, session }: Terms, isApproved: boolean): Permit {
+  return { masks, detectors, limit, session, isApproved } as unknown as Permit
 }

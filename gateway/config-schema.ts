@@ -17,6 +17,7 @@ import {
   text,
   unique,
 } from './config-values.ts'
+import { detectors } from './detector.ts'
 import { algorithms } from './identity/algorithms.ts'
 import { isLoopback } from './loopback.ts'
 import { authenticationMethods, targetSessionAttrs } from './postgres/postgres-target.ts'
@@ -168,6 +169,11 @@ export function configSchema(references: References) {
       .describe('Sessions of one agent at the target at a time, for each process'),
   })
 
+  const sought = z
+    .array(z.enum(detectors))
+    .default([])
+    .describe('What is looked for in all texts that come back, and replaced; policy may ask for more')
+
   const postgresTarget = z
     .strictObject({
       name: targetName(),
@@ -190,6 +196,7 @@ export function configSchema(references: References) {
       authentication: targetAuthentication.prefault({}),
       limits: targetLimits.prefault({}),
       labels: labels(),
+      detectors: sought,
       trustedFunctions: z
         .array(text())
         .default([])
@@ -252,6 +259,7 @@ export function configSchema(references: References) {
         })
         .optional(),
       labels: labels(),
+      detectors: sought,
       body: z.boolean().default(false).describe('Whether policy sees JSON bodies of requests'),
       policyHeaders: z.array(headerName()).default([]).describe('Request headers that policy sees'),
     })

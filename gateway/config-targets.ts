@@ -11,12 +11,13 @@ type Of<Kind> = Extract<TargetConfig, { kind: Kind }>
 
 export function postgresTarget(target: Of<'postgres'>): PostgresTarget {
   const { name, kind, labels, hosts, loadBalanceHosts, targetSessionAttrs, database, user, limits } = target
-  const { tls, authentication } = target
+  const { tls, authentication, detectors } = target
   const password = target.password?.reveal()
   return {
     name,
     kind,
     labels,
+    detectors,
     hosts,
     loadBalanceHosts,
     targetSessionAttrs,
@@ -49,9 +50,9 @@ function acceptedMethods(
 }
 
 export function httpTarget(target: Of<'http'>): HttpTarget {
-  const { name, kind, labels, url, credential, policyHeaders, body } = target
+  const { name, kind, labels, detectors, url, credential, policyHeaders, body } = target
   return {
-    info: { name, kind, labels },
+    info: { name, kind, labels, detectors },
     url,
     credential,
     policyHeaders,

@@ -1,4 +1,5 @@
 /** The decision model: what policy may answer, and how answers combine. @module */
+import { bothDetectors, type Detector } from './detector.ts'
 
 export type Decision = Allow | ReviewNeeded | Deny
 
@@ -22,6 +23,8 @@ export interface Deny extends DecisionBase {
 /** What an operation is held to when it runs. Names are those that policies write. */
 export interface Terms {
   readonly masks: readonly Mask[]
+  /** What is looked for in texts that no mask hides. */
+  readonly detectors?: readonly Detector[] | undefined
   /** How this one operation may go on. */
   readonly limit?: Limit | undefined
   /** What holds for the whole session; set when it opens. */
@@ -147,10 +150,12 @@ function conflict({ reasons, revision }: Decision): Deny {
   }
 }
 
-/** Masks add up, the smaller limit holds, one that says read-only is enough, and what reveals less is recorded. */
+/** Masks and detectors add up, the smaller limit holds, one that says read-only is enough, and what reveals less is recorded. */
 function strictestTerms(a: Terms, b: Terms): Terms {
+  const detectors = bothDetectors(a.detectors, b.detectors)
   return {
     masks: [...a.masks, ...b.masks],
+    ...(detectors && { detectors }),
     ...((a.limit || b.limit) && {
       limit: {
         rows: smaller(a.limit?.rows, b.limit?.rows),

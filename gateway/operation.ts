@@ -7,6 +7,7 @@
  * @module
  */
 import type { Mask } from './decision.ts'
+import type { Detector } from './detector.ts'
 import type { HttpFacts, SqlFacts } from './facts.ts'
 
 /** One SQL statement text or one HTTP request: the unit that is decided, masked, approved and recorded. */
@@ -26,10 +27,13 @@ interface OperationBase {
    */
   fingerprint(): Promise<string>
   /**
-   * Works out how these masks can be applied to the result, before anything runs.
-   * @throws Denied `unmaskable` when a masked field is touched in a way that cannot be traced.
+   * Works out how these masks can be applied to the result, and the rest of it searched, before anything runs.
+   * @throws Denied `unmaskable` when a masked field is touched in a way that cannot be traced, or the result is
+   * nothing that can be searched.
    */
-  trace(masks: readonly Mask[]): MaskPlan
+  trace(masks: readonly Mask[], search?: Search): MaskPlan
+  /** What the search has found so far; `undefined` where nothing is searched. */
+  readonly findings?: readonly Finding[] | undefined
 }
 
 export interface SqlOperation extends OperationBase {
@@ -190,3 +194,27 @@ export interface MaskPlan {
  * must not be what `hash` shows.
  */
 export type Digest = (purpose: 'hash' | 'noise', value: string | Uint8Array) => Uint8Array
+
+/** The second layer of masking: looks into texts that no mask hides. */
+export interface Search {
+  /** Each once. */
+  readonly detectors: readonly Detector[]
+  /**
+   * The text with all that was found replaced, or the very same bytes; a text that is too long to be searched is hidden.
+   * @param bytes UTF-8
+   * @param note hears of each
+   * @param limit how many bytes are searched; 16 KiB when absent
+   */
+  conceal(bytes: Uint8Array, note: (found: Found) => void, limit?: number): Uint8Array
+}
+
+/** What was replaced: a value that a detector found, or a whole text that was too long to be searched. */
+export type Found = Detector | 'too long'
+
+/** How often something was replaced, and where. */
+export interface Finding {
+  readonly found: Found
+  /** The name of the column, in SQL. */
+  readonly column?: string
+  readonly count: number
+}

@@ -17,6 +17,7 @@
  * @module
  */
 import type { Approval, Decision } from './decision.ts'
+import type { Detector } from './detector.ts'
 import type { Denied } from './errors.ts'
 import type { Log } from './log.ts'
 import type { Operation, ResultStream } from './operation.ts'
@@ -116,6 +117,8 @@ export interface TargetInfo {
   readonly name: string
   readonly kind: 'http' | 'postgres'
   readonly labels: Readonly<Record<string, string>>
+  /** What is looked for in every text that comes from it, whatever policy says. */
+  readonly detectors?: readonly Detector[]
 }
 
 /** What the agent says of itself: to be shown, never to be trusted. */

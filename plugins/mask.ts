@@ -1,7 +1,9 @@
-import type { Mask } from '../gateway/decision.ts'
+import type { Terms } from '../gateway/decision.ts'
+import type { Detector } from '../gateway/detector.ts'
 import { digest } from '../gateway/masking/digest.ts'
+import { search } from '../gateway/masking/search.ts'
 import { wholeMessage } from '../gateway/masking/whole-message.ts'
-import type { Digest, Failure, MaskPlan, ResultStream } from '../gateway/operation.ts'
+import type { Digest, Failure, MaskPlan, ResultStream, Search } from '../gateway/operation.ts'
 import type { Context, Next, Plugin } from '../gateway/plugin.ts'
 
 export interface MaskOptions {
@@ -12,27 +14,37 @@ export interface MaskOptions {
 }
 
 /**
- * Hides the fields that policy wants masked. How that is done is worked out before anything runs, for a
+ * Hides the fields that policy wants masked, and what detectors find in the others. How that is done is worked out before anything runs, for a
  * statement that is only prepared as well; what cannot be masked for certain is denied. Belongs next to the
  * target, so that whatever else sees the result sees it masked.
  */
 export function mask({ key, keepsErrorTexts = false }: MaskOptions): Plugin {
   const keyed = digest(key)
+  const searches = new Map<string, Search>()
   return {
     name: 'mask',
 
     handle(context, next) {
       const { decision } = context
       // Without an allow nothing runs; the chain sees to that.
-      if (!decision || decision.effect === 'deny' || decision.masks.length === 0) return next()
-      return masked(context, decision.masks, next)
+      if (!decision || decision.effect === 'deny') return next()
+      if (decision.masks.length === 0 && !decision.detectors) return next()
+      return masked(context, decision, next)
     },
   }
 
-  async function* masked({ operation }: Context, masks: readonly Mask[], next: Next): ResultStream {
-    const plan = operation.trace(masks)
+  async function* masked({ operation }: Context, { masks, detectors }: Terms, next: Next): ResultStream {
+    const plan = operation.trace(masks, detectors && searchFor(detectors))
     const keeps = keepsErrorTexts && operation.kind === 'sql' && !operation.mayHoldSecrets
     yield* keeps ? withWholeErrors(plan, next(), keyed) : plan.apply(next(), keyed)
+  }
+
+  /** There are few lists, and one is made with effort. */
+  function searchFor(detectors: readonly Detector[]): Search {
+    const name = detectors.join()
+    const made = searches.get(name) ?? search(detectors)
+    searches.set(name, made)
+    return made
   }
 }
 

@@ -138,6 +138,7 @@ const verdictOf = byIdentity((decision: Decision): Verdict => {
     effect,
     reasons,
     masks: effect === 'deny' ? [] : decision.masks,
+    ...(effect !== 'deny' && { detectors: decision.detectors }),
     ...(effect === 'review' && { review: decision.review }),
     ...(effect !== 'deny' && { limit: decision.limit, session: decision.session }),
     revision,

@@ -38,6 +38,12 @@ test.each<[string, Partial<Terms>, Partial<Terms>, Partial<Terms>]>([
     { session: { role: 'a' } },
   ],
   [
+    'detectors add up',
+    { detectors: ['iban', 'email'] },
+    { detectors: ['email', 'card'] },
+    { detectors: ['email', 'card', 'iban'] },
+  ],
+  [
     'the shorter timeout holds',
     { session: { statement_timeout: 5 } },
     { session: { statement_timeout: 6 } },

@@ -124,6 +124,7 @@ function terms(
         : '',
     ],
     ['masks', relevant.map(maskWords).join(', ')],
+    ['detectors', (decision.detectors ?? []).join(', ')],
     ['statement', held(decision.limit)],
     ['session', held(decision.session)],
   ]

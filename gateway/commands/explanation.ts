@@ -1,13 +1,14 @@
 /** What would become of an operation: worked out as the gateway does it, from the same pieces, and never run. @module */
 import type { Config, TargetConfig } from '../config.ts'
 import { httpTarget, postgresTarget } from '../config-targets.ts'
-import type { Approval, Decision, Mask } from '../decision.ts'
+import type { Approval, Decision, Terms } from '../decision.ts'
 import { type DenialCode, Denied } from '../errors.ts'
 import type { HttpFacts, SqlFacts } from '../facts.ts'
 import { httpOperation } from '../http/http-operation.ts'
 import { parseRequestTarget } from '../http/request-target.ts'
 import type { Log } from '../log.ts'
 import type { Runtime } from '../main.ts'
+import { search } from '../masking/search.ts'
 import type { MaskedOutput, Operation } from '../operation.ts'
 import type { EstablishedSession } from '../plugin.ts'
 import { readBundle } from '../policy/bundle.ts'
@@ -113,7 +114,7 @@ function sessionOf(asked: Asked, { identity }: Config, target: TargetConfig): Es
   return {
     id: uuid(),
     protocol: target.kind,
-    target: { name: target.name, kind: target.kind, labels: target.labels },
+    target: { name: target.name, kind: target.kind, labels: target.labels, detectors: target.detectors },
     client: { address, application: 'sluice explain', user: subject },
     startedAt: new Date(),
     principal: {
@@ -234,16 +235,16 @@ function outcome(
       return denied(denialFor(decision, principal))
     case 'allow':
     case 'review': {
-      const refused = untraceable(operation, decision.masks)
+      const refused = untraceable(operation, decision)
       if (refused) return denied(refused)
       return { verdict: decision.effect === 'allow' ? 'allowed' : 'needs approval' }
     }
   }
 }
 
-function untraceable(operation: Operation, masks: readonly Mask[]): Denied | undefined {
+function untraceable(operation: Operation, { masks, detectors }: Terms): Denied | undefined {
   try {
-    operation.trace(masks)
+    operation.trace(masks, detectors && search(detectors))
     return undefined
   } catch (error) {
     if (error instanceof Denied) return error

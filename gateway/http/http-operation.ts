@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto'
 import type { Mask } from '../decision.ts'
 import { Denied } from '../errors.ts'
 import type { HttpFacts } from '../facts.ts'
-import type { HttpOperation, MaskPlan } from '../operation.ts'
+import { Findings } from '../masking/findings.ts'
+import type { Finding, HttpOperation, MaskPlan, Search } from '../operation.ts'
 import type { EstablishedSession } from '../plugin.ts'
 import { requestHeaders } from './headers.ts'
 import type { HttpTarget } from './http-target.ts'
@@ -28,6 +29,7 @@ export class HttpRequestOperation implements HttpOperation {
   /** Path and query as they go on the wire. */
   readonly requestTarget: string
   readonly #session: EstablishedSession
+  #findings: Findings | undefined
 
   constructor(
     id: string,
@@ -67,8 +69,13 @@ export class HttpRequestOperation implements HttpOperation {
     return createHash('sha256').update(JSON.stringify(asked)).digest('hex').slice(0, 32)
   }
 
-  trace(masks: readonly Mask[]): MaskPlan {
-    return maskPlan(masks, this.facts.method)
+  get findings(): readonly Finding[] | undefined {
+    return this.#findings?.all
+  }
+
+  trace(masks: readonly Mask[], search?: Search): MaskPlan {
+    this.#findings = search && new Findings(search)
+    return maskPlan(masks, this.facts.method, this.#findings?.in())
   }
 }
 

@@ -5,7 +5,7 @@ import type { ResultStream } from '../operation.ts'
 import type { TargetInfo } from '../plugin.ts'
 import { type HttpCredential, responseHeaders } from './headers.ts'
 import type { HttpRequestOperation } from './http-operation.ts'
-import { askForMaskable, pathMasks } from './mask-plan.ts'
+import { askForMaskable, isRead } from './mask-plan.ts'
 import type { Upstream, UpstreamResponse } from './upstream.ts'
 
 /** A target's configuration, as far as HTTP needs it. */
@@ -33,7 +33,7 @@ export async function* send(
   signal: AbortSignal,
 ): ResultStream {
   const headers = new Headers(operation.headers)
-  if (pathMasks(permit.masks).length > 0) askForMaskable(headers, operation.isReadOnly)
+  if (isRead(permit)) askForMaskable(headers, operation.isReadOnly)
   if (target.credential) headers.set(target.credential.header, target.credential.value.reveal())
   const url = baseUrl(target) + operation.requestTarget
   try {

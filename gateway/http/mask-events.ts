@@ -1,8 +1,10 @@
-/** Masks the JSON that server-sent events carry (WHATWG HTML, 9.2). @module */
+/** Masks the JSON that server-sent events carry (WHATWG HTML, 9.2), and searches what they say. @module */
 import { Denied } from '../errors.ts'
 import type { ConcealJson } from '../masking/conceal-json.ts'
+import type { Searching } from '../masking/findings.ts'
 import { JsonMasker } from '../masking/json-masker.ts'
 import type { Step } from '../masking/path-pattern.ts'
+import { searchedText } from '../masking/searched-message.ts'
 
 /** Events of more characters break off the stream: one has to be complete before it can pass. */
 export const eventLimit = 1024 * 1024
@@ -13,15 +15,17 @@ const endWord = '[DONE]'
 export class EventStreamMasker {
   readonly #paths: readonly Step[]
   readonly #conceal: ConcealJson
+  readonly #searching: Searching | undefined
   readonly #decoder = new TextDecoder('utf-8', { fatal: true })
   #rest = ''
   #fields = ''
   #data: string[] = []
   #size = 0
 
-  constructor(paths: readonly Step[], conceal: ConcealJson) {
+  constructor(paths: readonly Step[], conceal: ConcealJson, searching?: Searching) {
     this.#paths = paths
     this.#conceal = conceal
+    this.#searching = searching
   }
 
   /** @throws Denied `unmaskable` */
@@ -43,7 +47,8 @@ export class EventStreamMasker {
     if (this.#size > eventLimit) throw tooLong()
     const [, name, value] = /^([^:]*):? ?(.*)$/s.exec(line) ?? []
     if (name === 'data') this.#data.push(value ?? '')
-    else if (name === 'event' || name === 'id' || name === 'retry') this.#fields += `${name}: ${value}\n`
+    else if (name === 'event' || name === 'id' || name === 'retry')
+      this.#fields += `${name}: ${this.#searched(value ?? '')}\n`
     return ''
   }
 
@@ -58,10 +63,20 @@ export class EventStreamMasker {
 
   #mask(data: string): string[] {
     if (data === endWord) return [data]
-    const masker = new JsonMasker(this.#paths, this.#conceal)
-    const masked = masker.push(new TextEncoder().encode(data))
-    masker.end()
-    return new TextDecoder().decode(masked).split('\n')
+    try {
+      const masker = new JsonMasker(this.#paths, this.#conceal, this.#searching)
+      const masked = masker.push(new TextEncoder().encode(data))
+      masker.end()
+      return new TextDecoder().decode(masked).split('\n')
+    } catch (error) {
+      // Masks need JSON, a search does not.
+      if (!this.#searching || this.#paths.length > 0) throw error
+      return this.#searched(data).split('\n')
+    }
+  }
+
+  #searched(text: string): string {
+    return this.#searching ? searchedText(text, this.#searching) : text
   }
 
   #decode(chunk: Uint8Array): string {

@@ -4,22 +4,44 @@ import { Denied } from '../errors.ts'
 import type { Column, Digest, Failure, Notice, ResultStream } from '../operation.ts'
 import type { ColumnMask, SqlTrace } from '../sql/statement.ts'
 import { bytesOf } from '../sql/values/codec.ts'
+import type { ValueTypes } from '../sql/values/value-type.ts'
 import { concealText, redacted } from './conceal-text.ts'
+import type { Findings } from './findings.ts'
 import { reducedMessage, reducedText } from './reduced-message.ts'
+import type { Replace } from './replace.ts'
 import { isText, isVerbatim, replacement } from './replacement.ts'
 import { type MaskedCell, RowMasker } from './row-masker.ts'
+import { searchedMessage, searchedText } from './searched-message.ts'
+import { searchedValue } from './searched-value.ts'
+
+/** What is searched besides, and by which types. */
+export interface RowSearch {
+  readonly findings: Findings
+  readonly types: ValueTypes
+}
 
 /**
  * Checks each row description before its first row, replaces masked cells, and reduces errors and notices
- * of statements that touch masked columns.
+ * of statements that touch masked columns. Where a search is wanted, what is left is searched: cells that hold text,
+ * errors and notices.
  *
- * @throws Denied `unmaskable` when the result is not what the trace expects
+ * @throws Denied `unmaskable` when the result is not what the trace expects, or no rows
  */
-export function maskRows(result: ResultStream, trace: SqlTrace, digest: Digest): ResultStream {
-  return trace.isActive ? masked(result, trace, digest) : result
+export function maskRows(
+  result: ResultStream,
+  trace: SqlTrace,
+  digest: Digest,
+  search?: RowSearch,
+): ResultStream {
+  return trace.isActive || search ? masked(result, trace, digest, search) : result
 }
 
-async function* masked(result: ResultStream, trace: SqlTrace, digest: Digest): ResultStream {
+async function* masked(
+  result: ResultStream,
+  trace: SqlTrace,
+  digest: Digest,
+  search: RowSearch | undefined,
+): ResultStream {
   let isDescribed = false
   /** The k-th result is that of the k-th statement. */
   let statement = 0
@@ -28,8 +50,10 @@ async function* masked(result: ResultStream, trace: SqlTrace, digest: Digest): R
     switch (part.kind) {
       case 'head': {
         if (part.protocol !== 'sql') throw new Error('Cannot mask result: its head is not of SQL')
-        const cells = maskedCells(part.columns, trace, statement, digest)
-        masker = cells.length > 0 ? new RowMasker(part.columns.length, cells) : undefined
+        const cells = maskedCells(part.columns, trace, statement, digest, search)
+        // What comes without columns, and is searched, may be COPY that nobody could describe: it has no rows.
+        const isUnknown = search !== undefined && part.columns.length === 0
+        masker = cells.length > 0 || isUnknown ? new RowMasker(part.columns.length, cells) : undefined
         isDescribed = true
         yield part
         break
@@ -53,7 +77,8 @@ async function* masked(result: ResultStream, trace: SqlTrace, digest: Digest): R
         break
       case 'notice':
       case 'failure':
-        yield trace.touched ? reduced(part) : part
+        if (trace.touched) yield reduced(part)
+        else yield search ? searchedPart(part, search) : part
         break
     }
   }
@@ -64,15 +89,35 @@ function maskedCells(
   trace: SqlTrace,
   statement: number,
   digest: Digest,
+  search: RowSearch | undefined,
 ): MaskedCell[] {
   const plan = trace.results[statement]
-  if (!plan && columns.length > 0)
+  if (trace.isActive && !plan && columns.length > 0)
     throw new Denied('unmaskable', 'Cannot mask result: there are more results than statements')
   const masks = plan?.align(columns) ?? []
   return columns.flatMap((column, index): MaskedCell[] => {
     const mask = masks[index]
-    return mask ? [maskedCell(index, column, mask, trace, digest)] : []
+    const masked = mask && maskedCell(index, column, mask, trace, digest)
+    const replace = search && searchedColumn(column, search)
+    if (!masked || !replace)
+      return masked ? [masked] : replace ? [{ index, how: { kind: 'bytes', replace } }] : []
+    // Of a document of which masks hide some, the rest is searched.
+    const { how } = masked
+    const isPart = mask.kind === 'plain' && mask.masks.every(({ json }) => json !== undefined)
+    if (!isPart || how.kind !== 'bytes') return [masked]
+    return [{ index, how: { kind: 'bytes', replace: (bytes) => then(how.replace(bytes), replace) } }]
   })
+}
+
+function then(bytes: Uint8Array | undefined, replace: Replace): Uint8Array | undefined {
+  return bytes && replace(bytes)
+}
+
+function searchedColumn(
+  { name, typeOid, format }: Column,
+  { findings, types }: RowSearch,
+): Replace | undefined {
+  return searchedValue(types.of(typeOid), format, findings.in(name))
 }
 
 function maskedCell(
@@ -113,4 +158,11 @@ function reduced(part: Notice | Failure): Notice | Failure {
   const bytes = reducedMessage(part.bytes)
   if (part.kind === 'failure') return { ...part, bytes, message: reducedText(part.code) }
   return { kind: 'notice', bytes, message: 'the text is withheld, as the statement touches masked columns' }
+}
+
+function searchedPart(part: Notice | Failure, { findings }: RowSearch): Notice | Failure {
+  if (!part.bytes) return part
+  const searching = findings.in()
+  const bytes = searchedMessage(part.bytes, searching)
+  return bytes === part.bytes ? part : { ...part, bytes, message: searchedText(part.message, searching) }
 }

@@ -12,6 +12,7 @@ import { concat } from '../concat.ts'
 import type { Mask } from '../decision.ts'
 import { Denied } from '../errors.ts'
 import type { ConcealJson, JsonValue } from './conceal-json.ts'
+import type { Searching } from './findings.ts'
 import { follow, type Step } from './path-pattern.ts'
 
 /** A masked string of more bytes becomes null. */
@@ -32,6 +33,8 @@ interface Frame {
 export class JsonMasker {
   readonly #root: readonly Step[]
   readonly #conceal: ConcealJson
+  /** Where names and strings that no mask hides are searched. */
+  readonly #searching: Searching | undefined
   readonly #utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
   readonly #stack: Frame[] = []
 
@@ -49,6 +52,9 @@ export class JsonMasker {
   #hiddenAt: number | undefined
   #hiddenBy: Mask | undefined
 
+  /** The token is a name or string that is searched; nothing passes until it ends. */
+  #isSearched = false
+
   /** The token's bytes from earlier chunks, and where it goes on in this one; `undefined` when nobody asks. */
   #kept: Uint8Array[] | undefined
   #keptBytes = 0
@@ -58,10 +64,11 @@ export class JsonMasker {
   #passed = 0
   #out: Uint8Array[] = []
 
-  constructor(paths: readonly Step[], conceal: ConcealJson) {
+  constructor(paths: readonly Step[], conceal: ConcealJson, searching?: Searching) {
     this.#root = paths
     this.#steps = paths
     this.#conceal = conceal
+    this.#searching = searching
   }
 
   /**
@@ -80,7 +87,7 @@ export class JsonMasker {
       else at = this.#inString(at)
     }
     if (this.#kept) this.#keep()
-    if (this.#hiddenAt === undefined) this.#pass(at)
+    if (this.#hiddenAt === undefined && !this.#isSearched) this.#pass(at)
     const out = concat(this.#out)
     this.#out = []
     return out
@@ -133,13 +140,17 @@ export class JsonMasker {
 
   #beginName(at: number): void {
     this.#token = 'name'
+    if (this.#hiddenAt !== undefined) return
     // Where no mask can lie any more, nobody needs to know the names.
-    if (this.#hiddenAt === undefined && this.#frame().steps.length > 0) this.#beginKeeping(at + 1)
+    if (this.#searching) this.#beginSearch(at)
+    else if (this.#frame().steps.length > 0) this.#beginKeeping(at + 1)
   }
 
   #endName(at: number): void {
     const frame = this.#frame()
-    const next = this.#kept ? follow(frame.steps, this.#keptString(at)) : nowhere
+    const name = this.#kept && this.#takeKept(at)
+    const next = name ? follow(frame.steps, unescaped(name)) : nowhere
+    if (this.#isSearched) this.#endSearch(name, at + 1)
     this.#steps = next.steps
     this.#mask = next.mask
     this.#token = 'none'
@@ -150,11 +161,37 @@ export class JsonMasker {
     this.#beginValue(at)
     this.#token = 'string'
     if (this.#hiddenAt === this.#stack.length) this.#beginKeeping(at + 1)
+    else if (this.#hiddenAt === undefined && this.#searching) this.#beginSearch(at)
   }
 
   #endString(at: number): void {
     this.#token = 'none'
-    this.#endValue(at + 1, this.#kept ? { kind: 'string', text: this.#keptString(at) } : { kind: 'other' })
+    const string = this.#kept && this.#takeKept(at)
+    if (this.#isSearched) this.#endSearch(string, at + 1)
+    const isHidden = string !== undefined && this.#hiddenAt === this.#stack.length
+    this.#endValue(at + 1, isHidden ? { kind: 'string', text: unescaped(string) } : { kind: 'other' })
+  }
+
+  #beginSearch(at: number): void {
+    this.#pass(at)
+    this.#isSearched = true
+    this.#beginKeeping(at + 1)
+  }
+
+  /** @param raw what stands between the quotes; nothing where that is too long to be kept */
+  #endSearch(raw: Uint8Array | undefined, end: number): void {
+    this.#isSearched = false
+    const given = raw?.includes(backslash) ? encoder.encode(unescaped(raw)) : raw
+    const shown = given ? this.#searching?.conceal(given) : this.#searching?.hide()
+    if (raw && shown === given) {
+      // What began in this chunk passes with what is around it.
+      const isWhole = this.#passed === end - raw.length - quotes && this.#chunk[this.#passed] === quote
+      if (!isWhole) this.#out.push(quoted, raw, quoted)
+      if (!isWhole) this.#passed = end
+      return
+    }
+    this.#out.push(encoder.encode(JSON.stringify(decoder.decode(shown))))
+    this.#passed = end
   }
 
   #beginScalar(at: number): void {
@@ -304,11 +341,6 @@ export class JsonMasker {
     return earlier.length === 0 ? last : concat([...earlier, last])
   }
 
-  #keptString(end: number): string {
-    const text = decoder.decode(this.#takeKept(end))
-    return text.includes('\\') ? JSON.parse(`"${text}"`) : text
-  }
-
   #checkUtf8(chunk?: Uint8Array): void {
     try {
       this.#utf8.decode(chunk, { stream: chunk !== undefined })
@@ -334,7 +366,16 @@ const closeBrace = 0x7d
 const scalar = /^(?:true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)$/
 const nowhere = { steps: [], mask: undefined } as const
 const encoder = new TextEncoder()
+const quoted = Uint8Array.of(quote)
+/** How many a string has around it. */
+const quotes = 2
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/** What stands between the quotes of a string, its escapes read. */
+function unescaped(bytes: Uint8Array): string {
+  const text = decoder.decode(bytes)
+  return text.includes('\\') ? JSON.parse(`"${text}"`) : text
+}
 
 /** A byte of a string that neither ends it nor needs a look. */
 function isPlain(byte: number | undefined): boolean {

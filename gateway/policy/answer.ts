@@ -5,6 +5,7 @@
  */
 import { z } from 'zod'
 import { type Decision, type Mask, type ReviewNeeded, strictest, type Terms } from '../decision.ts'
+import { bothDetectors, detectors } from '../detector.ts'
 import { PolicyError } from './policy-error.ts'
 
 /** The reason for a denial when no rule says anything. */
@@ -20,11 +21,12 @@ export function decision(answer: unknown, revision: string): Decision {
     const issues = parsed.error.issues.map(({ path, message }) => `"${path.join('.')}" ${message}`)
     throw new PolicyError(`Cannot understand the policy's answer: ${issues.join('; ')}`)
   }
-  const { allow, deny, review, mask, limit, session, record } = parsed.data
+  const { allow, deny, review, mask, detect, limit, session, record } = parsed.data
   // Sets come out of the module in the order of their hashes.
   if (deny.length > 0) return { effect: 'deny', reasons: deny.sort(), revision }
   const terms: Terms = {
     masks: mask.map(asMask),
+    ...(detect.length > 0 && { detectors: bothDetectors(detect, undefined) }),
     ...(hasAny(limit) && { limit }),
     ...(hasAny(session) && { session }),
     ...(hasAny(record) && { record }),
@@ -136,6 +138,7 @@ const answerSchema = z.strictObject({
   deny: z.array(z.string().min(1)).default([]),
   review: z.array(reviewSchema).default([]),
   mask: z.array(maskSchema).default([]),
+  detect: z.array(z.enum(detectors)).default([]),
   limit: limitSchema.optional(),
   session: sessionSchema.optional(),
   record: recordSchema.optional(),

@@ -5,6 +5,7 @@
  */
 
 import type { Decision } from '../decision.ts'
+import { bothDetectors } from '../detector.ts'
 import { noFacts } from '../facts.ts'
 import type { Log } from '../log.ts'
 import { decision } from './answer.ts'
@@ -102,7 +103,8 @@ function load(bundle: Bundle, now: () => number, observe: PolicyOptions['observe
     if (question.operation.kind === 'http' && (fresh.limit || fresh.session)) {
       throw new PolicyError('Cannot keep the policy: "limit" and "session" are for PostgreSQL, not for HTTP')
     }
-    return { ...fresh, masks: lists.share(fresh.masks) }
+    const detectors = bothDetectors(fresh.detectors, question.session.target.detectors)
+    return { ...fresh, masks: lists.share(fresh.masks), ...(detectors && { detectors }) }
   }
 }
 

@@ -173,7 +173,12 @@ export class Door {
       id: uuid(),
       protocol: 'postgres',
       target: target
-        ? { name: target.name, kind: 'postgres', labels: target.labels }
+        ? {
+            name: target.name,
+            kind: 'postgres',
+            labels: target.labels,
+            ...(target.detectors && { detectors: target.detectors }),
+          }
         : { name: startup.database, kind: 'postgres', labels: {} },
       client: {
         address: socket.remoteAddress,

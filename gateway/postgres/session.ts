@@ -19,6 +19,7 @@ import type { Mask, Permit } from '../decision.ts'
 import { asDenied, type DenialCode, Denied, denials } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { reducedMessage } from '../masking/reduced-message.ts'
+import { searchedMessage } from '../masking/searched-message.ts'
 import type { Socket } from '../network.ts'
 import type { ResultStream } from '../operation.ts'
 import type { EstablishedSession, Plugin } from '../plugin.ts'
@@ -622,7 +623,7 @@ export class PostgresSession {
     measures.admit(statement, permit)
     const limit = measures.limit(permit.limit)
     const isCall = exchange.steps[0] === 'call'
-    const hiddenDescribe = permit.masks.length > 0 ? portal : undefined
+    const hiddenDescribe = permit.masks.length > 0 || permit.detectors ? portal : undefined
     if (exchange.isHeld || permit.isApproved) await this.#confirmMeaning(exchange)
     const confirm = dependsOnMasks(exchange.operation, permit.masks)
       ? () => this.#confirmMasks(exchange, permit.masks)
@@ -641,7 +642,7 @@ export class PostgresSession {
     const isDescribed = instead !== undefined || exchange.steps.includes('describe portal')
     for (const [index, frame] of frames.entries()) {
       if (index === execute && hiddenDescribe !== undefined && !isDescribed) {
-        // Masks go by where a column comes from, and only a description tells.
+        // Masks go by where a column comes from, searches by its type, and only a description tells.
         outbox.push(describePortal(hiddenDescribe))
         exchange.steps.splice(-1, 0, 'hidden describe')
       }
@@ -888,7 +889,7 @@ export class PostgresSession {
   async #answerForwarded(exchange: Forwarded): Promise<void> {
     let steps = exchange.step === 'describe statement' ? 2 : 1
     // What a commit checks late fails here, with the values of rows that were changed before.
-    const isReduced = this.#answers.touchesMasked
+    const { touchesMasked: isReduced, searching } = this.#answers
     while (steps > 0) {
       const { type, frame } = await this.#answers.nextMessage()
       if (!fits(type, exchange.step)) throw this.#answers.misunderstood()
@@ -914,7 +915,9 @@ export class PostgresSession {
         default:
           steps--
       }
-      await this.#outbox.push(isReduced && reducible.has(type) ? reducedMessage(frame) : frame)
+      if (!reducible.has(type)) await this.#outbox.push(frame)
+      else if (isReduced) await this.#outbox.push(reducedMessage(frame))
+      else await this.#outbox.push(searching ? searchedMessage(frame, searching) : frame)
     }
     for (const change of exchange.changes) change.confirm()
   }
@@ -972,6 +975,7 @@ export class PostgresSession {
     } finally {
       exchange.copying.resolve(false)
       if (exchange.operation.touchesMasked) this.#answers.touchesMasked = true
+      this.#answers.searching = exchange.operation.searching ?? this.#answers.searching
       observe({ outcome: exchange.denied?.code ?? 'completed', milliseconds: now() - startedAt, bytes, rows })
     }
     if (this.#answers.lost) throw this.#answers.lost

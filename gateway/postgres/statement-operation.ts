@@ -1,14 +1,18 @@
 /** One statement text on its way through the chain. @module */
 import { createHash, type Hash } from 'node:crypto'
 import type { Mask } from '../decision.ts'
+import { Denied } from '../errors.ts'
 import type { SqlFacts } from '../facts.ts'
 import { maskRows } from '../masking/data-rows.ts'
+import { Findings, type Searching } from '../masking/findings.ts'
 import { refuseWriteBack } from '../masking/write-back.ts'
 import type {
   Digest,
+  Finding,
   MaskedOutput,
   MaskPlan,
   ResultStream,
+  Search,
   SqlOperation,
   SqlParameter,
 } from '../operation.ts'
@@ -35,6 +39,7 @@ export class StatementOperation implements SqlOperation {
   #touchesMasked = false
   #instead: CopyQuery | undefined
   #maskedOutputs: readonly MaskedOutput[] | undefined
+  #findings: Findings | undefined
 
   constructor(
     session: EstablishedSession,
@@ -58,6 +63,15 @@ export class StatementOperation implements SqlOperation {
 
   get maskedOutputs(): readonly MaskedOutput[] | undefined {
     return this.#maskedOutputs
+  }
+
+  get findings(): readonly Finding[] | undefined {
+    return this.#findings?.all
+  }
+
+  /** Where what is said of it is searched, also when that comes after its end. */
+  get searching(): Searching | undefined {
+    return this.#findings?.in()
   }
 
   /** What to ask for in place of what the agent executes; its result is turned into what was asked for. */
@@ -149,21 +163,31 @@ export class StatementOperation implements SqlOperation {
     ]
   }
 
-  trace(masks: readonly Mask[]): MaskPlan {
+  trace(masks: readonly Mask[], search?: Search): MaskPlan {
     const trace = this.statement.trace(masks)
+    const findings = search && new Findings(search)
+    this.#findings = findings
     this.#touchesMasked = trace.touched
     this.#maskedOutputs = trace.hidden.length > 0 ? trace.hidden : undefined
     // What is only prepared or bound shows nothing yet.
-    const instead = this.action === 'execute' ? trace.instead : undefined
+    const instead = this.action === 'execute' ? (trace.instead ?? (search && this.#described())) : undefined
     this.#instead = instead
     refuseWriteBack(trace, this.parameters)
     return {
       masked: trace.masked,
       apply: (result: ResultStream, digest: Digest) => {
-        const masked = maskRows(result, trace, digest)
+        const searched = findings && { findings, types: this.statement.types }
+        const masked = maskRows(result, trace, digest, searched)
         return instead ? copied(masked, instead) : masked
       },
     }
+  }
+
+  /** @throws Denied `unmaskable` when its result cannot be searched, as nothing says what is in it */
+  #described(): CopyQuery | undefined {
+    const instead = this.statement.described()
+    if (!instead || !('problem' in instead)) return instead
+    throw new Denied('unmaskable', `Cannot search result: ${instead.problem}`)
   }
 }
 

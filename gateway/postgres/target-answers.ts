@@ -5,6 +5,7 @@
  * @module
  */
 import { asDenied, Denied, denials } from '../errors.ts'
+import type { Searching } from '../masking/findings.ts'
 import type { Column, Part } from '../operation.ts'
 import {
   backend,
@@ -37,6 +38,8 @@ export class TargetAnswers {
   transaction: TransactionStatus = 'I'
   /** An operation of the open transaction touched masked columns. */
   touchesMasked = false
+  /** Where an operation of the open transaction was searched: what is said of it later is, too. */
+  searching: Searching | undefined
   /** The target has said goodbye itself. */
   isOver = false
   /** Why the session cannot go on: answers can no longer be told apart, or a measure no longer holds. */
@@ -215,7 +218,10 @@ export class TargetAnswers {
 
   ready(frame: Uint8Array, segment: number): void {
     this.transaction = readTransactionStatus(frame)
-    if (this.transaction === 'I') this.touchesMasked = false
+    if (this.transaction === 'I') {
+      this.touchesMasked = false
+      this.searching = undefined
+    }
     this.#scope.ready(this.transaction, segment)
   }
 

@@ -75,7 +75,7 @@ export class CapturedResult {
    * @returns `undefined` when the operation was refused before there was anything of a result
    */
   event(operation: Operation, decision?: Verdict): Answered | undefined {
-    const { id, kind, received } = operation
+    const { id, kind, received, findings } = operation
     if (this.#status === 'failed' && this.#bytes === 0 && this.#summary.length === 0) return undefined
     const masked = operation.kind === 'sql' ? operation.maskedOutputs : undefined
     const columns = this.#columns.length > 0 ? this.#options.columnsOf(this.#columns) : undefined
@@ -90,6 +90,7 @@ export class CapturedResult {
       digest: this.#running?.digest('hex'),
       columns,
       masked: masked && this.#options.maskedOf(masked),
+      findings: findings && findings.length > 0 ? findings.slice(0, findingsLimit) : undefined,
       excerpt: this.#kept > 0 ? excerpt(kind, joined(this.#beginning), this.isLong) : undefined,
       received: received.bytes > 0 ? { bytes: received.bytes, digest: received.digest() } : undefined,
     }
@@ -112,6 +113,9 @@ export class CapturedResult {
     return running
   }
 }
+
+/** An agent may name its columns as it likes, and have very many of them. */
+const findingsLimit = 100
 
 export function recordedColumns(columns: readonly Column[]): readonly RecordedColumn[] {
   return columns.map(({ name, typeOid, format }) => ({ name, type: typeOid, format }))

@@ -5,8 +5,9 @@
  * @module
  */
 import type { Limit, Mask, Review, SessionMeasures } from '../decision.ts'
+import type { Detector } from '../detector.ts'
 import type { SqlFacts } from '../facts.ts'
-import type { MaskedOutput } from '../operation.ts'
+import type { Finding, MaskedOutput } from '../operation.ts'
 
 export type RecordingEvent =
   | SessionOpened
@@ -111,6 +112,7 @@ export interface Verdict {
   readonly effect: 'allow' | 'review' | 'deny'
   readonly reasons: readonly string[]
   readonly masks: readonly Mask[]
+  readonly detectors?: readonly Detector[] | undefined
   readonly review?: Review
   readonly limit?: Limit | undefined
   readonly session?: SessionMeasures | undefined
@@ -144,6 +146,8 @@ export interface Answered {
   readonly columns?: readonly RecordedColumn[] | undefined
   /** The outputs that were hidden; absent where none was. */
   readonly masked?: RecordedMasked | undefined
+  /** What detectors found and replaced; absent where that is nothing. */
+  readonly findings?: readonly Finding[] | undefined
   /** The beginning of the result: text as it is, anything else (PostgreSQL's DataRow frames) in base64. */
   readonly excerpt?: { readonly utf8: string } | { readonly base64: string } | undefined
   /** What the agent sent along: COPY data or a request body. */

@@ -2,6 +2,7 @@ import type { Mask } from '../decision.ts'
 import type { SqlFacts } from '../facts.ts'
 import type { Scope } from './scope.ts'
 import type { Meaning, ResultLineage, SqlTrace, Statement } from './statement.ts'
+import type { ValueTypes } from './values/value-type.ts'
 
 /** Makes statements from texts, as those that were analysed. */
 export interface AlikeOptions {
@@ -66,6 +67,15 @@ export class AlikeStatement implements Statement {
 
   lineage(): readonly ResultLineage[] {
     return this.#options.analyse().lineage()
+  }
+
+  get types(): ValueTypes {
+    return this.#options.example.types
+  }
+
+  /** A plain statement is no COPY. */
+  described(): undefined {
+    return undefined
   }
 
   trace(masks: readonly Mask[]): SqlTrace {

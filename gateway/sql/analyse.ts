@@ -31,7 +31,7 @@ import type {
   SqlTrace,
   Statement,
 } from './statement.ts'
-import { type FunctionParts, type Part, tracePart } from './trace.ts'
+import { type FunctionParts, isCopyOut, type Part, tracePart } from './trace.ts'
 import { type ValueTypes, valueTypes } from './values/value-type.ts'
 
 export type Analyse = (text: string, scope: Scope) => Statement
@@ -433,6 +433,17 @@ function outputLineage({ name, flow, isOpen }: Column): OutputLineage {
   return { name, columns: baseColumns(flow.sources), isPlain, isOpen }
 }
 
+/** What COPY names; `undefined` where that is not known. */
+function copiedRelation({
+  tree,
+  collected,
+}: Pick<Part, 'tree' | 'collected'>): Relation | 'query' | undefined {
+  const { query, relation } = child(tree, 'CopyStmt')
+  if (isNode(query)) return 'query'
+  const resolution = isNode(relation) ? collected.resolutions.get(relation) : undefined
+  return resolution?.kind === 'relation' ? resolution.relation : undefined
+}
+
 class AnalysedStatement implements Statement {
   readonly text: string
   readonly facts: SqlFacts
@@ -544,10 +555,25 @@ class AnalysedStatement implements Statement {
     return trace
   }
 
+  get types(): ValueTypes {
+    return this.#context.types(this.#made.scope.catalog)
+  }
+
+  described(): CopyQuery | { readonly problem: string } | undefined {
+    const part = this.parts.find(({ tree }) => isCopyOut(tree))
+    if (!part) return undefined
+    const copied = copiedRelation(part)
+    if (copied === 'query' || copied?.kind === 'table') return this.#copyQuery(part)
+    // What is no table is refused by the target, or it copies what has rows that nothing describes.
+    return copied?.kind === 'materialized view'
+      ? { problem: 'a materialized view is copied by COPY (SELECT …)' }
+      : undefined
+  }
+
   #copyQuery({ tree, collected }: Part): CopyQuery | { readonly problem: string } {
     const copy = child(tree, 'CopyStmt')
-    const resolution = isNode(copy.relation) ? collected.resolutions.get(copy.relation) : undefined
-    const relation = resolution?.kind === 'relation' ? resolution.relation : undefined
+    const copied = copiedRelation({ tree, collected })
+    const relation = copied === 'query' ? undefined : copied
     if (this.parts.length > 1) return { problem: 'other statements stand beside it; send it alone' }
     return copyQuery(copy, this.text, relation, this.#context.parse)
   }

@@ -6,6 +6,7 @@ import type { Catalog, CatalogFunction } from './catalog.ts'
 import { changesNothing, isHarmless } from './harmless.ts'
 import { nothingMasked } from './sql-trace.ts'
 import type { Statement } from './statement.ts'
+import { valueTypes } from './values/value-type.ts'
 
 /** As a statement with one command, `function call`; of a number that the catalog does not know, `unresolved`. */
 export function calledFunction(oid: number, catalog: Catalog): Statement {
@@ -50,6 +51,8 @@ export function calledFunction(oid: number, catalog: Catalog): Statement {
     meaning: { searchPath: [], objects: [] },
     under: ({ catalog: other }) => (other === catalog ? statement : calledFunction(oid, other)),
     lineage: () => [],
+    types: valueTypes(catalog),
+    described: () => ({ problem: 'a FunctionCall does not say what it returns' }),
     trace(masks) {
       if (!masks.some(({ kind }) => kind === 'column')) return nothingMasked
       throw new Denied('unmaskable', 'Cannot trace masked columns: a FunctionCall does not say what it reads')

@@ -68,6 +68,13 @@ export interface Statement {
    * @throws Denied `unmaskable` naming the expression or clause that cannot be traced
    */
   trace(masks: readonly Mask[]): SqlTrace
+  /** What is known of the types that a result may have. */
+  readonly types: ValueTypes
+  /**
+   * What to send in place of COPY … TO STDOUT, so that its result is described; a problem where nothing can be asked
+   * that is, `undefined` for all other statements.
+   */
+  described(): CopyQuery | { readonly problem: string } | undefined
 }
 
 export interface Named {

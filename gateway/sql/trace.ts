@@ -138,13 +138,13 @@ export function tracePart(part: Part, context: TraceContext): Traced {
   const lineage = context.lineage(part)
   const { outputs, masked } = maskedResult(lineage, context.masked)
   const written = lineage.writes.flatMap((write) => writtenBy(write, context))
-  const instead = asks(tree) ? context.copy(part) : undefined
+  const instead = isCopyOut(tree) ? context.copy(part) : undefined
   if (instead && 'problem' in instead) throw unmaskable(`COPY near masked columns: ${instead.problem}`)
   return { touched, masked, written, instead, result: plannedResult(outputs) }
 }
 
 /** Whether it is COPY … TO STDOUT. */
-function asks(tree: Node): boolean {
+export function isCopyOut(tree: Node): boolean {
   const { is_from, filename, is_program } = child(tree, 'CopyStmt')
   return 'CopyStmt' in tree && !is_from && filename === undefined && !is_program
 }

@@ -9,8 +9,8 @@ export type ValueType =
   | { readonly kind: 'scalar'; readonly name: string; readonly codec: Codec }
   | { readonly kind: 'array'; readonly name: string; readonly element: ValueType }
   | { readonly kind: 'composite'; readonly name: string; readonly fields: readonly ValueType[] }
-  /** Its values can be left out, and nothing else. */
-  | { readonly kind: 'other'; readonly name: string }
+  /** Its values can be left out, and nothing else. Some are numbers, times or shapes, whatever they are written like. */
+  | { readonly kind: 'other'; readonly name: string; readonly holdsNoText?: boolean }
 
 export interface ValueTypes {
   of(oid: number): ValueType
@@ -41,7 +41,8 @@ export function valueTypes(catalog: Catalog): ValueTypes {
         return { kind: 'scalar', name, codec: enumeration(name, shape.labels) }
       case 'base': {
         const codec = (isBuiltin ? builtin : extension).get(name)
-        return codec ? { kind: 'scalar', name, codec } : { kind: 'other', name }
+        if (codec) return { kind: 'scalar', name, codec }
+        return { kind: 'other', name, holdsNoText: isBuiltin && textless.has(name) }
       }
     }
   }
@@ -58,6 +59,14 @@ const builtin: ReadonlyMap<string, Codec> = new Map([
 ])
 
 const extension: ReadonlyMap<string, Codec> = new Map([['citext', text('citext', { isCaseless: true })]])
+
+/** PostgreSQL's own types whose values nobody writes texts into. */
+const textless: ReadonlySet<string> = new Set([
+  ...['interval', 'timetz', 'money', 'bit', 'varbit', 'pg_lsn', 'macaddr', 'macaddr8', 'void'],
+  ...['oid', 'xid', 'xid8', 'cid', 'tid', 'int2vector', 'oidvector', 'pg_snapshot', 'txid_snapshot'],
+  ...['point', 'line', 'lseg', 'box', 'path', 'polygon', 'circle'],
+  ...['int4', 'int8', 'num', 'ts', 'tstz', 'date'].flatMap((of) => [`${of}range`, `${of}multirange`]),
+])
 
 function named(codec: Codec): [string, Codec] {
   return [codec.type, codec]
