@@ -39,6 +39,7 @@ export function classOf(known: BuiltinFunction): FunctionClass | undefined {
   const decided = (names: ReadonlySet<string>) => names.has(known.name) || names.has(known.signature)
   if (decided(decisions.notPure)) return undefined
   if (decided(decisions.effect)) return 'effect'
+  if (decided(decisions.size)) return 'size'
   if (decided(decisions.schema)) return 'schema'
   const isSession = decided(decisions.session)
   if (!isSession && !isPure(known)) return undefined
@@ -116,10 +117,17 @@ function leastOf(...classes: readonly (FunctionClass | undefined)[]): FunctionCl
 }
 
 /** From the least trusted. */
-const order: readonly FunctionClass[] = ['effect', 'schema', 'session', 'pure', 'total']
+const order: readonly FunctionClass[] = ['effect', 'size', 'schema', 'session', 'pure', 'total']
 
 const decided = [
-  ...[decisions.notPure, decisions.session, decisions.schema, decisions.effect, decisions.total],
+  ...[
+    decisions.notPure,
+    decisions.session,
+    decisions.schema,
+    decisions.size,
+    decisions.effect,
+    decisions.total,
+  ],
   decisions.totalPicks.names,
 ].flatMap((names) => [...names])
 

@@ -68,7 +68,7 @@ export const session = list(`
 `)
 
 /**
- * They tell what the catalog holds: names, definitions, rights, sizes. psql's \d and every ORM ask for these. Masks
+ * They tell what the catalog holds: names, definitions, rights. psql's \d and every ORM ask for these. Masks
  * hide what is in rows; a constant in a default, a view or a partition's bound is a part of the schema.
  *
  * Not here: what reads values or other sessions (pg_stat_…, pg_stats, pg_mcv_list_items, pg_lock_status,
@@ -101,7 +101,6 @@ export const schema = list(`
   pg_relation_is_publishable pg_relation_is_updatable pg_column_is_updatable
   pg_partition_ancestors pg_partition_tree pg_partition_root pg_sequence_parameters
   pg_relation_filenode pg_filenode_relation
-  pg_relation_size pg_total_relation_size pg_table_size pg_indexes_size pg_database_size
   pg_tablespace_location pg_timezone_names pg_timezone_abbrevs pg_timezone_abbrevs_zone pg_timezone_abbrevs_abbrevs
   pg_available_extensions pg_available_extension_versions
   information_schema._pg_expandarray information_schema._pg_truetypid information_schema._pg_truetypmod
@@ -109,6 +108,14 @@ export const schema = list(`
   information_schema._pg_numeric_precision information_schema._pg_numeric_precision_radix
   information_schema._pg_numeric_scale information_schema._pg_datetime_precision information_schema._pg_interval_type
   information_schema._pg_index_position
+`)
+
+/**
+ * They tell how much room a table takes, and by that of the values in it: `lineage/sizes.ts` says of which. What is given
+ * a value, and tells how that is stored, is opaque (pg_column_size, pg_column_compression, pg_column_toast_chunk_id).
+ */
+export const size = list(`
+  pg_relation_size pg_total_relation_size pg_table_size pg_indexes_size pg_database_size
 `)
 
 /**
@@ -148,7 +155,7 @@ export const total = list(`
   isfinite(date) isfinite(timestamp) isfinite(timestamptz) isfinite(interval)
   abs(float4) abs(float8) abs(numeric) sign(float8) sign(numeric) scale(numeric) min_scale(numeric)
   trim_scale(numeric) ceil(float8) ceiling(float8) floor(float8) round(float8) trunc(float8)
-  num_nulls(any) num_nonnulls(any)
+  num_nulls(any) num_nonnulls(any) pg_size_pretty(int8) pg_size_pretty(numeric)
 
   text(bpchar) text(name) text(char) text(bool) text(inet) bpchar(char) bpchar(name) varchar(name)
   name(text) name(varchar) name(bpchar)

@@ -432,11 +432,13 @@ export const queries = {
       )
       .join(' UNION ALL ')}) AS rows (relation, row) WHERE relation >= ${firstUserOid} GROUP BY relation)
     SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind, c.reltype AS "rowType",
+           coalesce(i.indrelid, t.oid) AS part,
            EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') AS rules,
            (SELECT to_json(p.partattrs::int2[]) FROM pg_partitioned_table p WHERE p.partrelid = c.oid) AS partitioned,
            CASE WHEN c.relkind IN ('r', 'p', 'v', 'm', 'f') THEN
              concat(c.relowner, c.relrowsecurity, c.relforcerowsecurity, made.mark) END AS mark
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN made ON made.relation = c.oid`,
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN made ON made.relation = c.oid
+      LEFT JOIN pg_index i ON i.indexrelid = c.oid LEFT JOIN pg_class t ON t.reltoastrelid = c.oid AND c.relkind = 't'`,
 
   columns: `
     SELECT a.attrelid AS relation, a.attnum AS number, a.attname AS name, a.atttypid AS type, a.attgenerated <> '' AS generated,
@@ -468,17 +470,20 @@ export const queries = {
   // Rows that are there may fail a check that was never validated, whatever column is changed.
   constraints: `
     SELECT conrelid AS relation, CASE WHEN contype <> 'c' OR convalidated THEN to_json(conkey) END AS columns,
-           contype <> 'c' AS unique, false AS nulls, contype = 'c' AND ${mayChange('conbin')} AS anew
+           contype <> 'c' AS unique, false AS nulls, contype = 'c' AND ${mayChange('conbin')} AS anew, NULL AS grows
     FROM pg_constraint WHERE contype IN ('c', 'u', 'p', 'x') AND conrelid <> 0
     UNION ALL
     SELECT i.indrelid,
            CASE WHEN bool_or(d.refobjsubid = 0 AND 0 < ANY (i.indkey::int2[])) OR bool_and(d.refobjsubid = 0) THEN NULL
-                ELSE to_json(array_agg(d.refobjsubid ORDER BY d.refobjsubid) FILTER (WHERE d.refobjsubid > 0)) END, true,
+                ELSE to_json(array_agg(d.refobjsubid ORDER BY d.refobjsubid) FILTER (WHERE d.refobjsubid > 0)) END,
+           i.indisunique OR i.indisexclusion,
            bool_or(i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
-                   OR coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)), false
+                   OR coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)), false,
+           CASE WHEN NOT (i.indisunique OR i.indisexclusion) THEN to_json(ARRAY(
+             SELECT a.attnum FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum > 0
+               AND (a.attlen < 0 OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))) END
     FROM pg_index i JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
      AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid
-    WHERE i.indisunique OR i.indisexclusion
     GROUP BY i.indexrelid, i.indrelid`,
 
   references: `

@@ -64,6 +64,8 @@ export interface Relation {
   /** OIDs of partitions and inheritance children, one level down, and of what it is one of. */
   readonly children: readonly number[]
   readonly parents: readonly number[]
+  /** OID of the relation that an index, or a TOAST table, belongs to. */
+  readonly partOf: number | undefined
   /** Attribute numbers that say in which partition a row is; 0 stands for an expression. */
   readonly partitionKey: readonly number[]
   /** The query of a view or materialized view that users made, every name in it qualified. */
@@ -79,7 +81,7 @@ export interface Relation {
   readonly functionsOnRead: readonly CatalogFunction[]
   /** Functions that writing runs unseen: triggers, defaults, checks, expression indexes, domains. */
   readonly functionsOnWrite: readonly CatalogFunction[]
-  /** Constraints and unique indexes: a failure tells of all columns that they tie together. */
+  /** Constraints and indexes: a failure tells of all columns that they tie together. */
   readonly constraints: readonly Constraint[]
   /** Foreign keys of other relations to this one. */
   readonly references: readonly Reference[]
@@ -110,6 +112,11 @@ export interface Constraint {
   readonly comparesNulls: boolean
   /** A check that rows may fail which have passed it, whatever is changed in them: it goes by the clock or by settings. */
   readonly mayFailAnew: boolean
+  /**
+   * Of an index that only limits how large its rows are, the columns that a longer value may be given, or that decide
+   * whether a row is in it. Source: `BTMaxItemSize` in access/nbtree.h.
+   */
+  readonly growsBy?: readonly number[] | undefined
 }
 
 export interface CatalogColumn {
@@ -224,6 +231,7 @@ export interface CatalogRows {
     name: string
     kind: string
     rowType: number
+    part: number | null
     rules: boolean
     partitioned: readonly number[] | null
     mark: string | null
@@ -246,6 +254,7 @@ export interface CatalogRows {
     unique: boolean
     nulls: boolean
     anew: boolean
+    grows: readonly number[] | null
   }[]
   readonly references: readonly {
     relation: number
@@ -421,7 +430,8 @@ function relationsOf(rows: CatalogRows, function_: (oid: number) => CatalogFunct
     (row): Constraint => {
       const all = columns.get(row.relation)?.map(({ number }) => number) ?? []
       const { unique: isUnique, nulls: comparesNulls, anew: mayFailAnew } = row
-      return { columns: row.columns ?? all, isUnique, comparesNulls, mayFailAnew }
+      const growsBy = row.grows ?? undefined
+      return { columns: row.columns ?? all, isUnique, comparesNulls, mayFailAnew, growsBy }
     },
   )
   const references = groupBy(
@@ -451,6 +461,7 @@ function relationsOf(rows: CatalogRows, function_: (oid: number) => CatalogFunct
     columns: new Map(columns.get(row.oid)?.map((column) => [column.name, column])),
     children: children.get(row.oid) ?? [],
     parents: parents.get(row.oid) ?? [],
+    partOf: row.part ?? undefined,
     partitionKey: row.partitioned ?? [],
     definition: row.definition ?? undefined,
     mark: row.mark ?? '',

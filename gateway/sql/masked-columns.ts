@@ -11,6 +11,8 @@ export interface MaskedColumns {
   readonly size: number
   /** A relation's masked columns by name; empty for most. */
   of(relation: Relation): ReadonlyMap<string, MaskedColumn>
+  /** Whether it has masked columns, or a partition or heir has, whose rows are among its own. */
+  holds(relation: Relation): boolean
   /** Columns that must not be changed: a constraint ties them to a masked one, and its failure would tell. */
   tied(relation: Relation): ReadonlySet<string>
   /** Constraints in which a masked column has a part, of partitions and heirs as well. */
@@ -18,9 +20,12 @@ export interface MaskedColumns {
 }
 
 /** A constraint with columns by name. */
-export interface MaskedConstraint extends Omit<Constraint, 'columns' | 'mayFailAnew'> {
+export interface MaskedConstraint extends Omit<Constraint, 'columns' | 'mayFailAnew' | 'growsBy'> {
   /** All that a change of which may make it fail. */
   readonly columns: readonly string[]
+  /** Of those the masked ones; an heir's may be none of the relation that is named. */
+  readonly masked: readonly string[]
+  readonly isIndex: boolean
 }
 
 export interface MaskedColumn {
@@ -35,6 +40,15 @@ export interface MaskedColumn {
 const none: ReadonlyMap<string, MaskedColumn> = new Map()
 
 /**
+ * What a column had by default when it was added, for rows that are older; how many pages and rows tables had when
+ * they were last looked at.
+ */
+const ownColumns: readonly (readonly [relation: string, columns: readonly string[]])[] = [
+  ['pg_attribute', ['attmissingval']],
+  ['pg_class', ['relpages', 'reltuples', 'relallvisible', 'relallfrozen']],
+]
+
+/**
  * Resolves masks to columns by OID and attribute number, so that a rename changes nothing, and follows
  * them to partitions, inheritance parents and children, generated columns and foreign keys.
  *
@@ -43,14 +57,16 @@ const none: ReadonlyMap<string, MaskedColumn> = new Map()
  */
 export function maskedColumns(masks: readonly Mask[], catalog: Catalog, types: ValueTypes): MaskedColumns {
   const found = new Map<number, Map<string, MaskedColumn>>()
+  const holding = new Map<number, boolean>()
   const columnMasks = masks.filter(({ kind }) => kind === 'column')
   for (const mask of columnMasks)
     for (const [relation, column] of resolve(mask, catalog, types)) spread(relation, column, mask)
-  if (columnMasks.length > 0) hideMissingValues()
+  if (columnMasks.length > 0) hideOwn()
 
   return {
     size: columnMasks.length,
     of: ({ oid }) => found.get(oid) ?? none,
+    holds,
     constraints,
     tied(relation) {
       const masked = found.get(relation.oid) ?? none
@@ -63,31 +79,78 @@ export function maskedColumns(masks: readonly Mask[], catalog: Catalog, types: V
     },
   }
 
-  /** What a column had by default when it was added: the catalog keeps it for rows that are older. */
-  function hideMissingValues(): void {
-    const name = 'attmissingval'
-    const relation = catalog.relation('pg_catalog', 'pg_attribute')
-    if (!relation) return
-    const field = `${relation.schema}.${relation.name}.${name}`
-    found.set(
-      relation.oid,
-      new Map([[name, { masks: [{ kind: 'column', field, with: 'null' }], uses: new Set() }]]),
-    )
+  /** What PostgreSQL's own catalog keeps of rows. */
+  function hideOwn(): void {
+    for (const [name, columns] of ownColumns) {
+      const relation = catalog.relation('pg_catalog', name)
+      if (!relation) continue
+      const field = (column: string) => `${relation.schema}.${relation.name}.${column}`
+      const hidden = columns.filter((column) => relation.columns.has(column))
+      found.set(
+        relation.oid,
+        new Map(
+          hidden.map((column) => [
+            column,
+            { masks: [{ kind: 'column', field: field(column), with: 'null' }], uses: new Set() },
+          ]),
+        ),
+      )
+    }
+  }
+
+  function holds(relation: Relation): boolean {
+    const known = found.has(relation.oid) ? true : holding.get(relation.oid)
+    if (known !== undefined) return known
+    const isHeld = relation.children.some((oid) => {
+      const child = catalog.relationByOid(oid)
+      return child !== undefined && holds(child)
+    })
+    holding.set(relation.oid, isHeld)
+    return isHeld
   }
 
   function constraints(relation: Relation): readonly MaskedConstraint[] {
+    if (!holds(relation)) return []
     const masked = found.get(relation.oid) ?? none
-    if (masked.size === 0) return []
-    const own = relation.constraints.flatMap(({ mayFailAnew, ...constraint }): MaskedConstraint[] => {
-      const columns = constraint.columns.flatMap((number) => columnNumbered(relation, number)?.name ?? [])
-      if (!columns.some((name) => masked.has(name))) return []
-      return [{ ...constraint, columns: mayFailAnew ? [...relation.columns.keys()] : columns }]
+    const own = relation.constraints.flatMap(
+      ({ mayFailAnew, growsBy, ...constraint }): MaskedConstraint[] => {
+        const named = (numbers: readonly number[]) =>
+          numbers.flatMap((number) => columnNumbered(relation, number)?.name ?? [])
+        const tied = named(constraint.columns)
+        const hidden = tied.filter((name) => masked.has(name))
+        if (hidden.length === 0) return []
+        const growing = growsBy && new Set([...named(growsBy), ...hidden])
+        const columns = withSources(relation, growing ? tied.filter((name) => growing.has(name)) : tied)
+        const all = [...relation.columns.keys()]
+        return [
+          {
+            ...constraint,
+            columns: mayFailAnew ? all : columns,
+            masked: hidden,
+            isIndex: growsBy !== undefined,
+          },
+        ]
+      },
+    )
+    // What is computed from a masked column and from others may be too long for its type.
+    const made = [...relation.columns.values()].flatMap(({ sources }): MaskedConstraint[] => {
+      const columns = sources.flatMap((number) => columnNumbered(relation, number)?.name ?? [])
+      const hidden = columns.filter((name) => masked.has(name))
+      if (hidden.length === 0) return []
+      return [{ columns, masked: hidden, isUnique: false, comparesNulls: false, isIndex: false }]
     })
     const below = relation.children.flatMap((oid) => {
       const child = catalog.relationByOid(oid)
       return child ? constraints(child) : []
     })
-    return [...own, ...below]
+    return [...own, ...made, ...below]
+  }
+
+  /** A generated column changes with what it is computed from. */
+  function withSources(relation: Relation, names: readonly string[]): readonly string[] {
+    const numbers = names.flatMap((name) => relation.columns.get(name)?.sources ?? [])
+    const made = numbers.flatMap((number) => columnNumbered(relation, number)?.name ?? [])
+    return [...new Set([...names, ...made])]
   }
 
   function spread(relation: Relation, column: CatalogColumn, given: Mask): void {

@@ -131,16 +131,20 @@ export function tracePart(part: Part, context: TraceContext): Traced {
   const isCarried = all.map((each) => refuseCarried(each.collected, context)).includes(true)
   for (const inner of all) if (inner !== part) refuseWritten(inner, context)
   const relations = all.flatMap((each) => [...each.collected.relations.keys()])
-  const touched = relations.some((relation) => reaches(relation, context))
-  if (!touched) return shown(relations, isCarried || checksLate(collected))
-  if (rowless.has(Object.keys(tree)[0] ?? '')) return shown([], touched)
+  const near = relations.filter((relation) => reaches(relation, context))
+  if (near.length === 0 && !all.some(tellsSizes)) return shown(relations, isCarried || checksLate(collected))
+  if ('ExplainStmt' in tree) throw explains(near)
+  const isOfRows = near.some(({ isBuiltin }) => !isBuiltin)
+  if (rowless.has(Object.keys(tree)[0] ?? '')) return shown([], isOfRows)
   for (const relation of relations) for (const each of all) refusePartition(relation, each.tree, context)
   const lineage = context.lineage(part)
   const { outputs, masked } = maskedResult(lineage, context.masked)
+  // Of what the catalog keeps of rows most statements ask for nothing.
+  if (!isOfRows && masked.length === 0) return shown(relations, isCarried || checksLate(collected))
   const written = lineage.writes.flatMap((write) => writtenBy(write, context))
   const instead = isCopyOut(tree) ? context.copy(part) : undefined
   if (instead && 'problem' in instead) throw unmaskable(`COPY near masked columns: ${instead.problem}`)
-  return { touched, masked, written, instead, result: plannedResult(outputs) }
+  return { touched: true, masked, written, instead, result: plannedResult(outputs) }
 }
 
 /** Whether it is COPY … TO STDOUT. */
@@ -268,14 +272,30 @@ function shown(relations: readonly Relation[], touched: boolean): Traced {
   }
 }
 
-/** Whether a relation has masked columns, or is a view of one that has. */
+/** Whether a relation has masked columns, or is a view of one that has, or of how large one is. */
 function reaches(relation: Relation, context: TraceContext): boolean {
-  if (context.masked.of(relation).size > 0) return true
+  if (context.masked.holds(relation)) return true
   if (!isView(relation)) return false
   const parts = context.view(relation) ?? []
-  return parts
-    .flatMap(withBodies)
-    .some(({ collected }) => [...collected.relations.keys()].some((each) => reaches(each, context)))
+  return parts.flatMap(withBodies).some((part) => {
+    const { relations } = part.collected
+    return tellsSizes(part) || [...relations.keys()].some((each) => reaches(each, context))
+  })
+}
+
+/** Of which relation, lineage knows. */
+function tellsSizes({ collected }: Part): boolean {
+  return [...collected.functions].some(isOfSizes)
+}
+
+function isOfSizes(called: CatalogFunction): boolean {
+  return called.class === 'size'
+}
+
+/** Which plan is the best, and what it costs, goes by how many pages a table has, even where only shown columns are asked for. */
+function explains([relation]: readonly Relation[]): Denied {
+  const what = relation ? `"${nameOf(relation)}" is, which has masked columns` : 'tables are'
+  return unmaskable(`EXPLAIN tells how large ${what}; explain statements over other tables`)
 }
 
 /** A statement, and those of the functions that it calls, and that those call. */
@@ -331,6 +351,8 @@ function refuseFunction(
   context: TraceContext,
   within: readonly CatalogFunction[],
 ): void {
+  // Nobody follows what it is given.
+  if (isOfSizes(called) && part.collected.implied.has(called)) throw opaque(called)
   if (isKnown(called, context)) return
   // Of what runs without a call by name nobody follows the arguments.
   if (part.collected.implied.has(called)) refuseUnseen(called, part, context, within)
@@ -348,6 +370,7 @@ function refuseUnseen(
   context: TraceContext,
   within: readonly CatalogFunction[],
 ): void {
+  if (isOfSizes(called)) throw opaque(called)
   if (isKnown(called, context)) return
   const body = part.bodyOf(called)
   if (!body) throw opaque(called)
@@ -427,11 +450,11 @@ function refusePartition(named: Relation, tree: Node, context: TraceContext): vo
       throw unmaskable(`masked columns decide what is in "${nameOf(named)}"; name "${nameOf(parent)}"`)
     for (const each of parent.parents) around.add(each)
   }
-  const isTold = mentionsName(tree, 'tableoid') || mentionsName(tree, 'ctid')
-  if (isTold && [...reached(named, false, context)].some((each) => hasMaskedKey(each, context)))
-    throw unmaskable(
-      `tableoid and ctid tell of masked columns that decide where rows of "${nameOf(named)}" are`,
-    )
+  if (
+    mentionsName(tree, 'tableoid') &&
+    [...reached(named, false, context)].some((each) => hasMaskedKey(each, context))
+  )
+    throw unmaskable(`tableoid tells of masked columns that decide where rows of "${nameOf(named)}" are`)
 }
 
 function hasMaskedKey(relation: Relation, { masked }: TraceContext): boolean {

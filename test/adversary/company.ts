@@ -13,6 +13,8 @@ export interface Secrets {
   readonly badge: string
   /** Characters in a long text. */
   readonly letter: number
+  /** Characters in each of many short ones. */
+  readonly entry: number
 }
 
 /** One of two: of other lengths, in another order, NULL elsewhere where the mask hides that as well. */
@@ -69,6 +71,7 @@ export const secrets: readonly [Secrets, Secrets] = [
     ],
     badge: 'magenta-kestrel-4471',
     letter: 10,
+    entry: 24,
   },
   {
     emails: [
@@ -122,6 +125,7 @@ export const secrets: readonly [Secrets, Secrets] = [
     ],
     badge: 'ochre-lapwing-90536',
     letter: 1_500,
+    entry: 64,
   },
 ]
 
@@ -157,6 +161,10 @@ mask contains {"column": "public.accounts.iban", "with": "redact"}
 
 mask contains {"column": "public.letters.body", "with": "redact"}
 
+mask contains {"column": "public.diary.entry", "with": "redact"}
+
+mask contains {"column": "public.vehicles.value", "with": "null"}
+
 mask contains {"column": "public.customers.contact", "json": "mobile", "with": "redact"}
 
 mask contains {"column": "public.customers.aliases", "with": "redact"}
@@ -167,6 +175,7 @@ mask contains {"column": "public.customers.billing", "with": "redact"}
 /** What there is, without a row. Made by the agent's account, which owns all of it. */
 export const schema = `
   CREATE SCHEMA hr;
+  CREATE SCHEMA tools;
   CREATE TYPE tier AS ENUM ('bronze', 'silver', 'gold');
   CREATE DOMAIN short_text AS text CHECK (length(VALUE) < 200);
   CREATE TYPE address AS (street text, city text);
@@ -234,6 +243,11 @@ export const schema = `
   CREATE TABLE members_younger_here PARTITION OF members_younger DEFAULT;
   CREATE TABLE accounts (id int PRIMARY KEY, label text, iban text);
   CREATE TABLE letters (id int PRIMARY KEY, body text);
+  CREATE TABLE diary (id int PRIMARY KEY, mood text NOT NULL, kept boolean NOT NULL DEFAULT true, entry text);
+  CREATE INDEX ON diary (mood, entry);
+  CREATE TABLE assets (id int, label text NOT NULL);
+  CREATE TABLE vehicles (value numeric, CHECK (label <> 'cheap' OR value < 50000)) INHERITS (assets);
+  CREATE INDEX ON vehicles (label) WHERE value > 70000;
   CREATE TABLE newsletters (id int PRIMARY KEY, email text REFERENCES customers (email) ON UPDATE CASCADE, topic text);
   CREATE TABLE scratch (id serial PRIMARY KEY, note text, amount numeric, made timestamptz);
   CREATE TABLE audit_log (id serial PRIMARY KEY, what text, at timestamptz DEFAULT '2024-01-01 00:00:00+00');
@@ -251,6 +265,8 @@ export const schema = `
   CREATE VIEW spending AS SELECT customer_id, sum(total) AS spent, count(*) AS orders FROM orders GROUP BY customer_id;
   CREATE VIEW high_earners AS SELECT id, name FROM hr.employees WHERE salary > 70000;
   CREATE MATERIALIZED VIEW customer_cache AS SELECT id, name, email, email || ' / ' || phone AS contact FROM customers WITH NO DATA;
+  CREATE MATERIALIZED VIEW diary_cache AS SELECT * FROM diary WITH NO DATA;
+  CREATE VIEW tools.room AS SELECT relname, relpages, pg_table_size(oid) AS size FROM pg_class WHERE relkind = 'r';
   CREATE MATERIALIZED VIEW spending_cache AS SELECT * FROM spending WITH NO DATA;
 
   CREATE FUNCTION email_of(int) RETURNS text LANGUAGE sql STABLE AS 'SELECT email FROM customers WHERE id = $1';
@@ -281,6 +297,7 @@ export const schema = `
   CREATE FUNCTION put_all() RETURNS bigint LANGUAGE sql AS 'INSERT INTO scratch (note) SELECT email FROM customers; SELECT count(*) FROM scratch';
   CREATE FUNCTION draw(text) RETURNS bigint LANGUAGE sql AS 'SELECT nextval(''tickets'') WHERE $1 < ''p''';
   CREATE FUNCTION mail_or(i int DEFAULT 1, t text DEFAULT 'x') RETURNS text LANGUAGE sql STABLE AS 'SELECT email || t FROM customers WHERE id = i';
+  CREATE FUNCTION room_of(regclass) RETURNS bigint LANGUAGE sql STABLE AS 'SELECT pg_table_size($1)';
   CREATE FUNCTION same(anyelement) RETURNS anyelement LANGUAGE sql IMMUTABLE AS 'SELECT $1';
   CREATE FUNCTION contact_of(int, OUT m text, OUT t text) LANGUAGE sql STABLE AS 'SELECT email, phone FROM customers WHERE id = $1';
   CREATE FUNCTION mails() RETURNS TABLE (e text) LANGUAGE sql STABLE AS 'SELECT email FROM customers';
@@ -310,7 +327,7 @@ export const schema = `
 
 /** The rows. Inserted in the same order everywhere, so that they lie in the same order. */
 export function rows(given: Secrets): string {
-  const { emails, phones, cards, salaries, born, mobiles, aliases, streets, badge, letter } = given
+  const { emails, phones, cards, salaries, born, mobiles, aliases, streets, badge, letter, entry } = given
   const names = ['Ada', 'Bob', 'Cy', 'Dot', 'Eve', 'Fay']
   const countries = ['GB', 'DE', 'FR', 'DE', 'DE', 'GB']
   const customers = names.map((name, index) => {
@@ -355,6 +372,9 @@ export function rows(given: Secrets): string {
     INSERT INTO accounts SELECT id, 'label', card_number FROM payments ORDER BY id;
     ALTER TABLE accounts ADD CONSTRAINT early CHECK (iban < '5') NOT VALID;
     INSERT INTO letters SELECT 1, string_agg(md5(n::text), '') FROM generate_series(1, ${letter}) n;
+    INSERT INTO diary (id, mood, entry) SELECT n, 'mood ' || n % 4, left(md5(n::text) || md5('and ' || n), ${entry}) FROM generate_series(1, 800) n;
+    INSERT INTO vehicles SELECT id, 'label', salary FROM hr.employees ORDER BY id;
+    REFRESH MATERIALIZED VIEW diary_cache;
     REFRESH MATERIALIZED VIEW customer_cache;
     REFRESH MATERIALIZED VIEW spending_cache;
     ANALYZE;

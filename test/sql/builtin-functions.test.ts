@@ -27,7 +27,7 @@ test('what is listed changes nothing, takes nothing internal, and is written by 
   expect(listed.filter(({ language }) => language !== 'internal' && language !== 'sql')).toEqual([])
   expect(volatileOf(listed, 'total', 'pure')).toEqual([])
   // Without a name for it, what changes from call to call would not be noticed when it is new.
-  expect(volatileOf(listed, 'session', 'schema')).toEqual(
+  expect(volatileOf(listed, 'session', 'schema', 'size')).toEqual(
     [
       ...[
         'array_sample',
@@ -84,6 +84,7 @@ test('what tells of names and settings is known as that, and never as a function
   expect(classes(/^(pg_get_(expr|viewdef|indexdef|constraintdef)|has_table_privilege|to_regclass)$/)).toEqual(
     new Set(['schema']),
   )
+  expect(classes(/^pg_(table|relation|total_relation|indexes|database)_size$/)).toEqual(new Set(['size']))
 })
 
 test('comparing and putting together values with an order of their own is total, whatever their types', async () => {

@@ -45,7 +45,7 @@ const traced: readonly (readonly [text: string, outputs: string])[] = [
     'SELECT email = $$x$$, email IS NULL, email IN ($$a$$), email BETWEEN $$a$$ AND $$b$$ FROM customers',
     'computed computed computed computed',
   ],
-  ['SELECT email COLLATE pg_catalog.default, ctid, tableoid FROM customers', 'mail - -'],
+  ['SELECT email COLLATE pg_catalog.default, ctid, tableoid FROM customers', 'mail computed -'],
 
   // Subqueries
   ['SELECT x.e, x.n FROM (SELECT email AS e, name AS n FROM customers) x', 'mail -'],

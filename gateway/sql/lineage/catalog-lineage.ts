@@ -4,7 +4,6 @@ import { child, nodes } from '../node.ts'
 import type { Flow, Source } from './flow.ts'
 import { type Column, column } from './level.ts'
 import { type Lineage, lineageOf, type Named } from './lineage.ts'
-import { pulledUp } from './pulled-up.ts'
 import { isScalarType } from './total.ts'
 import { Untraceable } from './untraceable.ts'
 import type { Use } from './use.ts'
@@ -34,7 +33,7 @@ export function catalogLineage(
   function of(part: Named): Lineage {
     const known = lineages.get(part)
     if (known) return known
-    const found = lineageOf({ catalog, statement: part, columnsOf, usesOf, seenBy })
+    const found = lineageOf({ catalog, statement: part, columnsOf, usesOf })
     lineages.set(part, found)
     return found
   }
@@ -95,20 +94,6 @@ export function catalogLineage(
     return found
   }
 
-  function seenBy(relation: Relation, isReading: boolean): ReadonlySet<Source> {
-    if (!isView(relation)) return nothingSeen
-    const { seen, outputs } = lineageOfView(relation)
-    if (!isReading) return seen
-    // A table, as far as plans go.
-    if (relation.kind === 'materialized view') return nothingSeen
-    const [part] = viewParts(relation) ?? []
-    const plain = part && pulledUp(part)
-    if (plain?.areColumns.length !== outputs.length) return seen
-    const computed = outputs.filter((_, index) => !plain.areColumns[index]).map(({ flow }) => flow.sources)
-    const below = plain.relations.map((each) => seenBy(each, true))
-    return [...computed, ...below].reduce((all, sources) => all.union(sources), nothingSeen)
-  }
-
   /** Source: `view_query_is_auto_updatable` in rewriteHandler.c; the server refuses more than is let through here. */
   function baseOf(view: Relation): ViewBase | undefined {
     const [part, ...others] = viewParts(view) ?? []
@@ -139,8 +124,6 @@ export function catalogLineage(
     return lineage
   }
 }
-
-const nothingSeen: ReadonlySet<Source> = new Set()
 
 export function isView({ kind, isBuiltin }: Relation): boolean {
   return !isBuiltin && (kind === 'view' || kind === 'materialized view')

@@ -5,6 +5,7 @@ import { computed, constant, either, type Flow, unionOf, unquiet } from './flow.
 import type { Input } from './function-call.ts'
 import { unknownIn } from './known-nodes.ts'
 import { type Column, fieldsOf, inItem, itemOf, type Level, resolve, rowItem, wholeRow } from './level.ts'
+import { isCounted } from './room.ts'
 import {
   isInteger,
   isNotOverloaded,
@@ -275,8 +276,8 @@ export class Expressions {
       return this.#grown(result, `a cast to "${name}"`)
     }
     const isWider = isPlainType && isBuiltin && (name === 'numeric' || name === 'int8')
-    if (isWider && isPlain(flow) && [...flow.sources].every(({ column }) => isInteger(column.type)))
-      return computed([flow])
+    const isWhole = [...flow.sources].every(({ column }) => isInteger(column.type))
+    if (isWider && isPlain(flow) && (isWhole || isCounted(flow.sources))) return computed([flow])
     return this.failing(computed([flow], { isRow: true }), `a cast to "${name}"`)
   }
 
@@ -409,6 +410,8 @@ export class Expressions {
       args.every(({ sources }, index) => sources.size === 0 || rule.at(index)) &&
       order.every((each) => isScalar(each, this.#catalog)) &&
       (rule.of === 'any' || args.every((each) => isScalar(each, this.#catalog)))
+    if (isSum(name, this.#catalog) && args.length === 1 && isCounted(sources))
+      return { ...one(result), isRow: false }
     if (!isTotal) return this.failing(result, what)
     // An index on it is read in its order, to the first row that the other conditions let through.
     const isEnd = !body.over && !body.agg_filter && ['min', 'max'].includes(name.at(-1) ?? '')
@@ -535,6 +538,10 @@ function isOwn(args: unknown, level: Level | undefined): boolean {
     if (fields.length > 1) return level.items.some(({ alias }) => alias === fields.at(-2))
     return level.star.some(({ name }) => name !== undefined && name === fields[0])
   })
+}
+
+function isSum(name: readonly string[], catalog: Catalog): boolean {
+  return name.at(-1) === 'sum' && catalog.functions('sum').every(({ isBuiltin }) => isBuiltin)
 }
 
 function isSteadyThroughout(level: Level | undefined): boolean {

@@ -3,6 +3,7 @@ import type { Relation } from '../catalog.ts'
 import { type Node, names, nodes } from '../node.ts'
 import type { Ctes } from './ctes.ts'
 import { computed, constant, type Flow, type Origin } from './flow.ts'
+import { placeOf } from './room.ts'
 import { Untraceable } from './untraceable.ts'
 
 /** A column of something in FROM, or of a result. */
@@ -90,7 +91,7 @@ export function inItem(item: Item, name: string): Flow {
   if (only) return computed(exact.map(({ flow }) => flow))
   const wild = item.columns.filter(isWild)
   if (wild.length > 0) return computed(wild.map(({ flow }) => flow))
-  if (item.relation && systemColumns.has(name)) return systemColumn(item.relation, name)
+  if (item.relation && systemColumns.has(name)) return systemColumn(item, name)
   throw new Untraceable(`column "${name}" is unknown`)
 }
 
@@ -120,7 +121,7 @@ function byName(name: string, level: Level | undefined): Flow {
     }
     if (at.items.some(({ relation }) => relation) && systemColumns.has(name)) {
       // Of several that have them PostgreSQL says that it does not know which; RETURNING's old and new do not count.
-      const owner = at.items.find(({ relation }) => relation && relation.kind !== 'view')?.relation
+      const owner = at.items.find(({ relation }) => relation && relation.kind !== 'view')
       const only = owner ? systemColumn(owner, name) : constant
       return candidates.length === 0 ? only : computed([...candidates, only])
     }
@@ -143,8 +144,10 @@ function findItem(alias: string, schema: string | undefined, level: Level | unde
   return undefined
 }
 
-function systemColumn({ oid }: Relation, name: string): Flow {
-  return { ...constant, origin: { table: oid, attribute: systemColumns.get(name) ?? 0 } }
+function systemColumn({ relation, columns }: Item, name: string): Flow {
+  if (!relation) return constant
+  const flow = { ...constant, origin: { table: relation.oid, attribute: systemColumns.get(name) ?? 0 } }
+  return name === 'ctid' ? { ...flow, sources: placeOf(relation, columns), isFixed: false } : flow
 }
 
 /** With their attribute numbers (`access/sysattr.h`). */

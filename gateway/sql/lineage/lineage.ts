@@ -8,7 +8,6 @@ import type { Catalog, CatalogFunction, FunctionBody, Relation } from '../catalo
 import type { Resolution } from '../collect.ts'
 import { copiedColumns } from '../copy-query.ts'
 import { child, isNode, kinded, type Node, names, nodes, text } from '../node.ts'
-import { optionIsOn } from '../option.ts'
 import { type Cte, type Ctes, findCte } from './ctes.ts'
 import { Expressions, type Surroundings } from './expression.ts'
 import { computed, constant, either, type Flow, type Source, unquiet } from './flow.ts'
@@ -36,7 +35,7 @@ import {
   rowItem,
 } from './level.ts'
 import { outputName } from './output-name.ts'
-import { needsRows } from './pulled-up.ts'
+import { placeOf, sizedBy, sizeOf } from './room.ts'
 import { Untraceable } from './untraceable.ts'
 import type { Use } from './use.ts'
 
@@ -44,8 +43,6 @@ export interface Lineage {
   /** What comes out; empty for a statement without a result. */
   readonly outputs: readonly Column[]
   readonly uses: readonly Use[]
-  /** The columns that have a part in what any of its queries shows, however deep. */
-  readonly seen: ReadonlySet<Source>
   readonly writes: readonly Write[]
   /** Why nothing certain can be said; then the rest is empty. */
   readonly problem: string | undefined
@@ -68,12 +65,6 @@ export interface LineageContext {
   columnsOf(relation: Relation): readonly Column[]
   /** What the query of a view, and of those that it reads, uses columns for. */
   usesOf(relation: Relation): readonly Use[]
-  /**
-   * What has a part in what any query of a view shows.
-   *
-   * @param isReading whether columns of the view that are not asked for are left out where the planner does that
-   */
-  seenBy(relation: Relation, isReading: boolean): ReadonlySet<Source>
 }
 
 /** One statement, with what its names mean. */
@@ -111,19 +102,18 @@ export function lineageOf(context: LineageContext): Lineage {
   const walk = new Walk(context)
   try {
     const outputs = walk.statement()
-    const { uses, seen, writes } = walk
-    return { outputs, uses, seen, writes, problem: undefined }
+    const { uses, writes } = walk
+    return { outputs, uses, writes, problem: undefined }
   } catch (error) {
     if (error instanceof Untraceable) return { ...nothing, problem: error.message }
     throw error
   }
 }
 
-const nothing = { outputs: [], uses: [], seen: new Set<Source>(), writes: [] }
+const nothing = { outputs: [], uses: [], writes: [] }
 
 class Walk implements Surroundings {
   readonly uses: Use[] = []
-  readonly seen = new Set<Source>()
   readonly writes: Write[] = []
   readonly catalog: Catalog
   readonly #context: LineageContext
@@ -136,8 +126,6 @@ class Walk implements Surroundings {
   #named: Named
   readonly #frames: Frame[] = []
   readonly #called = new Set<Node>()
-  /** It explains a statement that needs no whole rows. */
-  #isReading = false
 
   constructor(context: LineageContext) {
     this.#context = context
@@ -350,7 +338,6 @@ class Walk implements Surroundings {
       }
       if (outputs.length > maxColumns) throw new Untraceable(`its result has more than ${maxColumns} columns`)
     }
-    for (const { flow } of outputs) for (const source of flow.sources) this.seen.add(source)
     return outputs
   }
 
@@ -540,6 +527,11 @@ class Walk implements Surroundings {
             if (seen.length === 0) throw new Untraceable('an argument of TABLESAMPLE is unknown')
             this.#use('condition', computed(seen))
           }
+          // Which rows are looked at goes by pages, and where in them the rows are.
+          for (const { relation, columns } of sampled.items) {
+            const sources = relation ? placeOf(relation, columns) : unquiet.sources
+            this.#use('condition', { ...unquiet, sources })
+          }
         })
         return sampled
       }
@@ -579,9 +571,6 @@ class Walk implements Surroundings {
 
   #item(range: Node, relation: Relation): Item {
     for (const use of this.#context.usesOf(relation)) this.uses.push(use)
-    // What is in the body of a function may need whole rows.
-    const isReading = this.#isReading && this.#frames.length === 0
-    for (const source of this.#context.seenBy(relation, isReading)) this.seen.add(source)
     const alias = aliasOf(range)
     return {
       alias: alias ?? text(range.relname),
@@ -624,7 +613,9 @@ class Walk implements Surroundings {
     const number = body.ordinality ? [column('ordinality', constant)] : []
     // The column of a function that gives no name to it is called as its alias.
     const [only] = columns ?? []
-    const hasNames = this.#named.collected.calls.get(call)?.some((each) => each.body?.outputs.length !== 0)
+    const hasNames = this.#named.collected.calls
+      .get(call)
+      ?.some((each) => each.class !== 'size' && each.body?.outputs.length !== 0)
     const alias = aliasOf(body)
     const isRenamed = columns?.length === 1 && only && !only.isOpen && alias !== undefined && !hasNames
     const shown = isRenamed ? [{ ...only, name: alias }] : columns
@@ -841,33 +832,19 @@ class Walk implements Surroundings {
     return []
   }
 
-  /** A plan shows estimates by the statistics of columns, and the widths of what goes through it. */
+  /** Where masked columns are near, it is denied before anybody asks for this. */
   #explain(body: Node): readonly Column[] {
     this.#check('ExplainStmt', body)
-    for (const each of nodes(body.options)) {
-      const { defname, arg } = child(each, 'DefElem')
-      if (!explainOptions.has(text(defname)))
-        throw new Untraceable(`nothing is known of EXPLAIN (${text(defname)})`)
-      // How large rows are, WAL and buffers show.
-      const runs = text(defname) === 'analyze' && optionIsOn(arg) !== false
-      if (runs && !isNode(child(body, 'query').SelectStmt))
-        throw new Untraceable('EXPLAIN ANALYZE of a change; leave ANALYZE out')
-    }
-    const query = child(body, 'query')
-    this.#isReading = !needsRows(query)
-    this.#statement(query)
-    const sources = this.uses.reduce((all, use) => all.union(use.sources), new Set(this.seen))
-    if (this.writes.length > 0 || sources.size > 0)
-      this.#at('EXPLAIN', () => this.use({ kind: 'explained', sources, isFixed: true }))
+    this.#statement(child(body, 'query'))
     return [column('QUERY PLAN', constant)]
   }
 
-  // ── Functions in SQL ──────────────────────────────────────────────────────────────────────────────
+  // ── Functions ─────────────────────────────────────────────────────────────────────────────────────
 
-  /** What a call of functions in SQL gives; nothing when it can be of no such. */
+  /** What a call of functions in SQL gives, or of those that tell of sizes; nothing when it can be of no such. */
   called(call: Node, level: Level | undefined): readonly Column[] | undefined {
     const all = this.#named.collected.calls.get(call) ?? []
-    if (!all.some(({ body }) => body)) return undefined
+    if (!all.some((each) => each.body || each.class === 'size')) return undefined
     this.#check('FuncCall', call)
     const isPlain = ['agg_filter', 'agg_order', 'agg_star', 'agg_distinct', 'agg_within_group', 'over'].every(
       (key) => call[key] === undefined,
@@ -879,18 +856,36 @@ class Walk implements Surroundings {
     const results = all.map((each) => {
       const parts = this.#named.bodyOf(each)
       if (parts && each.body) return this.#body(each, each.body, parts, given)
+      if (each.class === 'size') return [column(each.name, this.#size(call, flows))]
       // What is not read through, the configuration trusts.
       const flow = computed(flows, { isQuiet: false })
       return [column(each.name, this.#expressions.failing(flow, `function "${nameOf(each)}"`))]
     })
     this.#called.add(call)
     const [only = []] = results
-    if (results.length === 1) return only
+    if (results.length === 1 || all.every((each) => each.class === 'size')) return only
     const flow = computed(
       results.flat().map((each) => each.flow),
       { isRow: true, isQuiet: false },
     )
     return [{ name: undefined, flow, isOpen: true }]
+  }
+
+  /** A size is a number, and telling it fails by nothing but what names the relation. */
+  #size(call: Node, args: readonly Flow[]): Flow {
+    const { sources: named } = this.#expressions.failing(computed(args), 'the name of a relation')
+    const known = sizedBy(call, this.catalog)
+    const columnsOf = (relation: Relation) => this.#context.columnsOf(relation)
+    const sources = known?.map((relation) => sizeOf(relation, columnsOf(relation))) ?? [this.#anySize()]
+    return { ...unquiet, bulk: 1, sources: sources.reduce((all, each) => all.union(each), named) }
+  }
+
+  /** It may be that of any relation: what the catalog keeps of them is hidden where anything is. */
+  #anySize(): ReadonlySet<Source> {
+    const relation = this.catalog.relation('pg_catalog', 'pg_class')
+    const found = relation && this.#context.columnsOf(relation).find(({ name }) => name === 'relpages')
+    if (!found) throw new Untraceable('how large tables are, this catalog does not say')
+    return found.flow.sources
   }
 
   input(number: number): Input | undefined {
@@ -1031,23 +1026,6 @@ function excludedBy(target: Item, names: readonly (string | undefined)[], insert
   })
   return { ...target, columns, alias: 'excluded', isNamed: false }
 }
-
-/** Source: `ExplainQuery` in commands/explain.c, PostgreSQL 18. */
-const explainOptions = new Set([
-  ...[
-    'analyze',
-    'verbose',
-    'costs',
-    'settings',
-    'generic_plan',
-    'buffers',
-    'serialize',
-    'wal',
-    'timing',
-    'summary',
-  ],
-  ...['memory', 'format'],
-])
 
 function nameOf({ schema, name }: CatalogFunction): string {
   return `${schema}.${name}`

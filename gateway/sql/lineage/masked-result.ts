@@ -9,6 +9,7 @@ import { isView } from './catalog-lineage.ts'
 import type { Origin, Source } from './flow.ts'
 import type { Column } from './level.ts'
 import type { Lineage } from './lineage.ts'
+import { isRoom } from './room.ts'
 import type { Use, UseKind } from './use.ts'
 
 /** An output, or any number of them. */
@@ -116,8 +117,13 @@ function isAllowed(use: Use, hidden: readonly Source[], masked: MaskedColumns): 
 
 function maskedOf(sources: ReadonlySet<Source>, masked: MaskedColumns): readonly Source[] {
   const found: Source[] = []
-  for (const source of sources) if (masked.of(source.relation).has(source.column.name)) found.push(source)
+  for (const source of sources) if (isMasked(source, masked)) found.push(source)
   return found
+}
+
+function isMasked(source: Source, masked: MaskedColumns): boolean {
+  const { relation, column } = source
+  return isRoom(source) ? masked.holds(relation) : masked.of(relation).has(column.name)
 }
 
 function nameOf({
@@ -143,7 +149,6 @@ const sentences: Readonly<Record<UseKind, (column: string, what: string) => stri
   failure: (column, what) =>
     `passes ${column} to ${what}, which may fail, grow or take long depending on it; select the column itself`,
   written: (column, what) => `brings ${column} to ${what}; leave it out`,
-  explained: (column) => `tells of ${column}, as plans go by statistics and show widths; leave it out`,
 }
 
 function unmaskable(reason: string): Denied {

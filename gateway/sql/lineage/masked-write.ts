@@ -12,14 +12,14 @@ import type { Write } from './lineage.ts'
  */
 export function maskedWrite(write: Write, masked: MaskedColumns): readonly WrittenValue[] {
   const { relation, kind } = write
+  if (!masked.holds(relation)) return []
   const hidden = masked.of(relation)
-  if (hidden.size === 0) return []
   const columns = write.columns ?? [...relation.columns.values()].flatMap(settable)
   for (const column of columns) {
     const found = hidden.get(column)
     if (found) refuseColumn(column, found, write)
   }
-  const written = kind === 'update' ? withGenerated(relation, columns, hidden) : new Set(columns)
+  const written = kind === 'update' ? withGenerated(relation, columns) : new Set(columns)
   for (const constraint of masked.constraints(relation)) {
     if (kind === 'update') refuseUpdate(constraint, relation, written, hidden)
     else refuseInsert(constraint, relation, written, hidden)
@@ -50,13 +50,12 @@ function refuseColumn(
 
 /** Whether a row is refused tells whether others have what it has. A check is about the new row alone. */
 function refuseInsert(
-  { columns, isUnique, comparesNulls }: MaskedConstraint,
+  { isUnique, comparesNulls, masked }: MaskedConstraint,
   relation: Relation,
   written: ReadonlySet<string>,
   hidden: ReadonlyMap<string, MaskedColumn>,
 ): void {
   if (!isUnique) return
-  const masked = columns.filter((column) => hidden.has(column))
   if (masked.every((column) => hidden.get(column)?.uses.has('equality'))) return
   const given = masked.find((column) => written.has(column))
   // One column whose value is new, or NULL, keeps the whole of it from being found.
@@ -74,42 +73,29 @@ function refuseInsert(
 
 /** What a constraint ties to a masked column cannot change: its failure would tell. */
 function refuseUpdate(
-  { columns, isUnique }: MaskedConstraint,
+  { columns, isUnique, masked, isIndex }: MaskedConstraint,
   relation: Relation,
   written: ReadonlySet<string>,
   hidden: ReadonlyMap<string, MaskedColumn>,
 ): void {
   const column = columns.find((each) => written.has(each))
   if (column === undefined) return
-  const masked = columns.filter((each) => hidden.has(each))
   const isGiven = masked.every((each) => written.has(each))
   if (isGiven && (!isUnique || masked.every((each) => hidden.get(each)?.uses.has('equality')))) return
   const name = `column "${nameOf(relation)}.${column}"`
   throw refused(
     isGiven
       ? `${name} is masked and has to be unique; the policy does not allow "equality" for it`
-      : `a constraint ties ${name} to a masked one`,
+      : `${isIndex ? 'an index' : 'a constraint'} ties ${name} to a masked one`,
   )
 }
 
-/**
- * Generated columns are written with what they are computed from.
- *
- * @throws Denied where a masked column that stays has a part in one: it may become too long
- */
-function withGenerated(
-  relation: Relation,
-  columns: readonly string[],
-  hidden: ReadonlyMap<string, MaskedColumn>,
-): ReadonlySet<string> {
+/** Generated columns are written with what they are computed from. */
+function withGenerated(relation: Relation, columns: readonly string[]): ReadonlySet<string> {
   const written = new Set(columns)
   for (const { name, sources } of relation.columns.values()) {
     const made = [...relation.columns.values()].filter(({ number }) => sources.includes(number))
-    const source = made.find((each) => written.has(each.name))
-    if (!source) continue
-    if (made.some((each) => hidden.has(each.name) && !written.has(each.name)))
-      throw refused(`a constraint ties column "${nameOf(relation)}.${source.name}" to a masked one`)
-    written.add(name)
+    if (made.some((each) => written.has(each.name))) written.add(name)
   }
   return written
 }

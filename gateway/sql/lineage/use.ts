@@ -24,7 +24,6 @@ export interface Use {
  * - `conflict`: rows are found by it where they are inserted
  * - `failure`: goes through something that may fail, or take its time, depending on the value
  * - `written`: goes to another column
- * - `explained`: has a part in what EXPLAIN tells the plan of
  */
 export type UseKind =
   | 'equality'
@@ -37,4 +36,3 @@ export type UseKind =
   | 'conflict'
   | 'failure'
   | 'written'
-  | 'explained'

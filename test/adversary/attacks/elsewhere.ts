@@ -4,7 +4,6 @@ import { type Attack, reveals, tells } from '../attack.ts'
 
 /** What masks do not protect against, as docs/masking.md says. */
 const order = 'the order that an index has, of rows that are not asked for in any'
-const size = 'how large a table is'
 
 const asSuperuser = (attack: Attack): Attack => ({ ...attack, as: 'superuser' })
 
@@ -63,10 +62,6 @@ export const elsewhere: readonly Attack[] = [
       "SELECT id FROM orders_by_mail WHERE country = 'DE'",
     ),
     open: order,
-  },
-  {
-    ...tells('a table is as large as what is in it', "SELECT pg_total_relation_size('letters')"),
-    open: size,
   },
   asSuperuser(
     reveals(

@@ -5,6 +5,7 @@ import { kinds } from './kinds.ts'
 import { oracles } from './oracles.ts'
 import { outputs } from './outputs.ts'
 import { protocol } from './protocol.ts'
+import { sizes } from './sizes.ts'
 import { writes } from './writes.ts'
 
 export const attacks: readonly Attack[] = [
@@ -15,4 +16,5 @@ export const attacks: readonly Attack[] = [
   ...elsewhere,
   ...kinds,
   ...functions,
+  ...sizes,
 ]

@@ -8,6 +8,9 @@ export const psqlCommands: readonly string[] = [
     'd+',
     'dt',
     'dt+',
+    'di+',
+    'dm+',
+    'dP+',
     'dv',
     'dm',
     'di',
@@ -22,6 +25,7 @@ export const psqlCommands: readonly string[] = [
     'dx',
     'dp',
     'l',
+    'l+',
     'dy',
     'dO',
     'dX',
@@ -65,3 +69,11 @@ export async function showCommands(place: Place): Promise<readonly string[]> {
 }
 
 const mark = '-- next --'
+
+/** The same with sizes hidden, whatever room its columns take. */
+export function withoutSizes(shown: string): string {
+  return shown
+    .replaceAll(/\b\d+ (?:bytes|[kM]B)(?= *\|)/g, '[masked]')
+    .replaceAll(/-+/g, '-')
+    .replaceAll(/ +/g, ' ')
+}

@@ -350,13 +350,34 @@ export const queries: readonly Legitimate[] = [
   legitimate('advisory locks', 'SELECT pg_try_advisory_lock(99)', 'SELECT pg_advisory_unlock(99)'),
   legitimate('a sequence', 'SELECT last_value FROM tickets'),
   legitimate('the session', 'SELECT current_database() IS NOT NULL, current_schema(), version() IS NOT NULL'),
-  legitimate('where rows are', 'SELECT ctid, tableoid::regclass, name FROM customers WHERE id = 1'),
+  legitimate(
+    'EXPLAIN of other tables, with what it costs',
+    'EXPLAIN (VERBOSE, FORMAT json) SELECT product, sum(total) FROM orders o JOIN order_lines l ON l.order_id = o.id GROUP BY product',
+    'EXPLAIN SELECT * FROM spending',
+  ),
+  legitimate(
+    'how large other tables are',
+    "SELECT pg_total_relation_size('orders'), pg_size_pretty(pg_table_size('public.order_lines'::regclass))",
+    `SELECT pg_relation_size('orders_pkey'), pg_indexes_size('"orders"'), sum(pg_relation_size('orders', 'main'))`,
+    "SELECT name FROM products WHERE pg_table_size('products') > id ORDER BY id",
+  ),
+  legitimate(
+    'about how many rows tables have',
+    { 1: null, 2: null, 3: '[masked]' },
+    "SELECT relname, reltuples::bigint, pg_total_relation_size(oid), pg_size_pretty(sum(pg_table_size(oid)) OVER ()) FROM pg_class WHERE relname IN ('orders', 'customers') ORDER BY 1",
+  ),
+  legitimate(
+    'where rows are',
+    { 0: null },
+    'SELECT ctid, tableoid::regclass, name FROM customers WHERE id = 1',
+  ),
   legitimate(
     'where rows are, beside others',
     "SELECT ctid, v.column1 FROM orders, (VALUES ('x')) v WHERE orders.id = 1",
   ),
   legitimate(
     'where rows are after a change',
+    { 0: null },
     ...undone("UPDATE customers SET name = 'x' WHERE id = 1 RETURNING ctid IS NULL, tableoid"),
   ),
   // The extended protocol
