@@ -470,7 +470,8 @@ export const queries = {
   // Rows that are there may fail a check that was never validated, whatever column is changed.
   constraints: `
     SELECT conrelid AS relation, CASE WHEN contype <> 'c' OR convalidated THEN to_json(conkey) END AS columns,
-           contype <> 'c' AS unique, false AS nulls, contype = 'c' AND ${mayChange('conbin')} AS anew, NULL AS grows
+           contype <> 'c' AS unique, false AS nulls, contype = 'c' AND ${mayChange('conbin')} AS anew, NULL AS grows,
+           false AS shared
     FROM pg_constraint WHERE contype IN ('c', 'u', 'p', 'x') AND conrelid <> 0
     UNION ALL
     SELECT i.indrelid,
@@ -481,10 +482,16 @@ export const queries = {
                    OR coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)), false,
            CASE WHEN NOT (i.indisunique OR i.indisexclusion) THEN to_json(ARRAY(
              SELECT a.attnum FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum > 0
-               AND (a.attlen < 0 OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))) END
+               AND (a.attlen < 0 OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))) END,
+           EXISTS (SELECT FROM pg_class c JOIN pg_am m ON m.oid = c.relam
+                   WHERE c.oid = i.indexrelid AND m.amname NOT IN ('btree', 'hash', 'gin'))
     FROM pg_index i JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
      AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid
-    GROUP BY i.indexrelid, i.indrelid`,
+    GROUP BY i.indexrelid, i.indrelid
+    UNION ALL
+    -- What is kept neither shorter nor elsewhere has to fit into a page with all others.
+    SELECT attrelid, NULL, false, false, false, to_json(array_agg(attnum)), false FROM pg_attribute
+    WHERE attstorage = 'p' AND attlen < 0 AND attnum > 0 AND NOT attisdropped GROUP BY attrelid`,
 
   references: `
     SELECT conrelid AS relation, to_json(conkey) AS columns, confrelid AS target, to_json(confkey) AS keys

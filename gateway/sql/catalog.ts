@@ -113,10 +113,12 @@ export interface Constraint {
   /** A check that rows may fail which have passed it, whatever is changed in them: it goes by the clock or by settings. */
   readonly mayFailAnew: boolean
   /**
-   * Of an index that only limits how large its rows are, the columns that a longer value may be given, or that decide
-   * whether a row is in it. Source: `BTMaxItemSize` in access/nbtree.h.
+   * Of what only limits how large a row is, in an index or in a page, the columns that a longer value may be given, or
+   * that decide whether there is such a row. Source: `BTMaxItemSize` in access/nbtree.h, `MaxHeapTupleSize`.
    */
   readonly growsBy?: readonly number[] | undefined
+  /** A row of the index stands for many of the table, as in BRIN and GiST: how large it is goes by all of them. */
+  readonly isShared: boolean
 }
 
 export interface CatalogColumn {
@@ -255,6 +257,7 @@ export interface CatalogRows {
     nulls: boolean
     anew: boolean
     grows: readonly number[] | null
+    shared: boolean
   }[]
   readonly references: readonly {
     relation: number
@@ -430,8 +433,9 @@ function relationsOf(rows: CatalogRows, function_: (oid: number) => CatalogFunct
     (row): Constraint => {
       const all = columns.get(row.relation)?.map(({ number }) => number) ?? []
       const { unique: isUnique, nulls: comparesNulls, anew: mayFailAnew } = row
-      const growsBy = row.grows ?? undefined
-      return { columns: row.columns ?? all, isUnique, comparesNulls, mayFailAnew, growsBy }
+      const { grows, shared: isShared } = row
+      const growsBy = grows ?? undefined
+      return { columns: row.columns ?? all, isUnique, comparesNulls, mayFailAnew, growsBy, isShared }
     },
   )
   const references = groupBy(

@@ -25,7 +25,8 @@ export interface MaskedConstraint extends Omit<Constraint, 'columns' | 'mayFailA
   readonly columns: readonly string[]
   /** Of those the masked ones; an heir's may be none of the relation that is named. */
   readonly masked: readonly string[]
-  readonly isIndex: boolean
+  /** It only limits how large a row is. */
+  readonly isLimit: boolean
 }
 
 export interface MaskedColumn {
@@ -86,15 +87,12 @@ export function maskedColumns(masks: readonly Mask[], catalog: Catalog, types: V
       if (!relation) continue
       const field = (column: string) => `${relation.schema}.${relation.name}.${column}`
       const hidden = columns.filter((column) => relation.columns.has(column))
-      found.set(
-        relation.oid,
-        new Map(
-          hidden.map((column) => [
-            column,
-            { masks: [{ kind: 'column', field: field(column), with: 'null' }], uses: new Set() },
-          ]),
-        ),
-      )
+      const masked = found.get(relation.oid) ?? new Map<string, MaskedColumn>()
+      for (const column of hidden) {
+        const mask: Mask = { kind: 'column', field: field(column), with: 'null' }
+        masked.set(column, { masks: [mask], uses: new Set() })
+      }
+      found.set(relation.oid, masked)
     }
   }
 
@@ -127,7 +125,7 @@ export function maskedColumns(masks: readonly Mask[], catalog: Catalog, types: V
             ...constraint,
             columns: mayFailAnew ? all : columns,
             masked: hidden,
-            isIndex: growsBy !== undefined,
+            isLimit: growsBy !== undefined,
           },
         ]
       },
@@ -137,7 +135,9 @@ export function maskedColumns(masks: readonly Mask[], catalog: Catalog, types: V
       const columns = sources.flatMap((number) => columnNumbered(relation, number)?.name ?? [])
       const hidden = columns.filter((name) => masked.has(name))
       if (hidden.length === 0) return []
-      return [{ columns, masked: hidden, isUnique: false, comparesNulls: false, isIndex: false }]
+      return [
+        { columns, masked: hidden, isUnique: false, comparesNulls: false, isLimit: false, isShared: false },
+      ]
     })
     const below = relation.children.flatMap((oid) => {
       const child = catalog.relationByOid(oid)
@@ -150,7 +150,7 @@ export function maskedColumns(masks: readonly Mask[], catalog: Catalog, types: V
   function withSources(relation: Relation, names: readonly string[]): readonly string[] {
     const numbers = names.flatMap((name) => relation.columns.get(name)?.sources ?? [])
     const made = numbers.flatMap((number) => columnNumbered(relation, number)?.name ?? [])
-    return [...new Set([...names, ...made])]
+    return [...new Set([...made, ...names])]
   }
 
   function spread(relation: Relation, column: CatalogColumn, given: Mask): void {

@@ -163,6 +163,10 @@ mask contains {"column": "public.letters.body", "with": "redact"}
 
 mask contains {"column": "public.diary.entry", "with": "redact"}
 
+mask contains {"column": "public.stamps.secret", "with": "redact"}
+
+mask contains {"column": "public.labels.secret", "with": "redact"}
+
 mask contains {"column": "public.vehicles.value", "with": "null"}
 
 mask contains {"column": "public.customers.contact", "json": "mobile", "with": "redact"}
@@ -245,6 +249,10 @@ export const schema = `
   CREATE TABLE letters (id int PRIMARY KEY, body text);
   CREATE TABLE diary (id int PRIMARY KEY, mood text NOT NULL, kept boolean NOT NULL DEFAULT true, entry text);
   CREATE INDEX ON diary (mood, entry);
+  CREATE TABLE stamps (id int PRIMARY KEY, mark text NOT NULL, secret text);
+  CREATE INDEX ON stamps USING brin (mark, secret);
+  CREATE TABLE labels (id int PRIMARY KEY, mark text NOT NULL, secret text);
+  ALTER TABLE labels ALTER mark SET STORAGE PLAIN;
   CREATE TABLE assets (id int, label text NOT NULL);
   CREATE TABLE vehicles (value numeric, CHECK (label <> 'cheap' OR value < 50000)) INHERITS (assets);
   CREATE INDEX ON vehicles (label) WHERE value > 70000;
@@ -373,6 +381,9 @@ export function rows(given: Secrets): string {
     ALTER TABLE accounts ADD CONSTRAINT early CHECK (iban < '5') NOT VALID;
     INSERT INTO letters SELECT 1, string_agg(md5(n::text), '') FROM generate_series(1, ${letter}) n;
     INSERT INTO diary (id, mood, entry) SELECT n, 'mood ' || n % 4, left(md5(n::text) || md5('and ' || n), ${entry}) FROM generate_series(1, 800) n;
+    INSERT INTO stamps SELECT id, 'mark', entry FROM diary WHERE id < 4 ORDER BY id;
+    INSERT INTO labels SELECT id, mark, left(secret, length(secret) / 3) FROM stamps ORDER BY id;
+    SELECT brin_summarize_new_values('stamps_mark_secret_idx');
     INSERT INTO vehicles SELECT id, 'label', salary FROM hr.employees ORDER BY id;
     REFRESH MATERIALIZED VIEW diary_cache;
     REFRESH MATERIALIZED VIEW customer_cache;

@@ -34,6 +34,18 @@ const schema = `
   CREATE TABLE base (id int, name text, mail text);
   CREATE TABLE heirs (CHECK (mail <> current_setting('application_name'))) INHERITS (base);
   CREATE TABLE plain (id int, name text, seen timestamptz CHECK (seen < now()), mail text CHECK (mail LIKE '%@%'));
+  CREATE TABLE indexed (id int PRIMARY KEY, name text, rank int, mail text, doc text, loud text GENERATED ALWAYS AS (upper(doc)) STORED);
+  CREATE INDEX ON indexed (name, rank, mail);
+  CREATE INDEX ON indexed (loud) INCLUDE (mail);
+  CREATE TABLE partial (id int PRIMARY KEY, rank int, name text, mail text);
+  CREATE INDEX ON partial (rank) WHERE mail > 'm';
+  CREATE TABLE ranged (id int PRIMARY KEY, name text, note text, mail text);
+  CREATE INDEX ON ranged USING brin (name, mail);
+  CREATE TABLE packed (id int PRIMARY KEY, name text, note text, mail text);
+  ALTER TABLE packed ALTER name SET STORAGE PLAIN;
+  CREATE TABLE parent (id int, name text, note text);
+  CREATE TABLE child (mail text, CHECK (name <> mail)) INHERITS (parent);
+  INSERT INTO indexed VALUES (1, 'Ada', 1, 'ada@x.example', 'd');
   INSERT INTO by_setting VALUES (1, 'Ada', 'ada@x.example');
   INSERT INTO plain VALUES (1, 'Ada', '2000-01-01', 'ada@x.example');`
 
@@ -47,6 +59,9 @@ const closed: readonly Mask[] = [
   column('seats.tag', { with: 'redact' }),
   column('rows_of.box', { with: 'redact' }),
   column('parted.mail', { with: 'redact' }),
+  ...['indexed', 'partial', 'ranged', 'packed', 'child'].map((table) =>
+    column(`${table}.mail`, { with: 'redact' }),
+  ),
   ...['by_setting', 'by_role', 'by_style', 'by_function', 'by_row', 'base', 'plain'].map((table) =>
     column(`${table}.mail`, { with: 'redact' }),
   ),
@@ -271,6 +286,37 @@ describe.each([15, 18] as const)('writes near masked columns of a PostgreSQL %i'
       ]),
     )
     expect(await results(closed, "UPDATE plain SET name = 'x' RETURNING name")).toEqual([[['x']]])
+  })
+
+  test('what would not fit beside a masked value cannot be put there', async () => {
+    const size = 'how large a row may be ties column'
+    await refusals(closed, [
+      ["UPDATE indexed SET name = 'x'", `${size} "public.indexed.name" to a masked one`],
+      ["UPDATE indexed SET doc = 'x'", `${size} "public.indexed.doc" to a masked one`],
+      [
+        "INSERT INTO indexed (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET name = 'x'",
+        `${size} "public.indexed.name" to a masked one`,
+      ],
+      ['UPDATE partial SET rank = 2', `${size} "public.partial.rank" to a masked one`],
+      ["UPDATE ranged SET name = 'x'", `${size} "public.ranged.name" to a masked one`],
+      [
+        "INSERT INTO ranged (id, name) VALUES (1, 'x')",
+        `${size} "public.ranged.name" to masked ones of others`,
+      ],
+      ["UPDATE packed SET name = 'x'", `${size} "public.packed.name" to a masked one`],
+      ["UPDATE parent SET name = 'x'", 'a constraint ties column "public.parent.name" to a masked one'],
+    ])
+    expect(
+      await results(
+        closed,
+        'UPDATE indexed SET rank = 2 RETURNING rank',
+        "INSERT INTO indexed (id, name, doc) VALUES (2, 'x', 'y') RETURNING loud",
+        "UPDATE partial SET name = 'x'",
+        "INSERT INTO ranged (id, note) VALUES (1, 'x') RETURNING note",
+        "UPDATE packed SET note = 'x'",
+        "UPDATE parent SET note = 'x'",
+      ),
+    ).toEqual([[[2]], [['Y']], [], [['x']], [], []])
   })
 
   test('COPY fills columns that are not masked', async () => {

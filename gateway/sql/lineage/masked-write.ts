@@ -50,11 +50,16 @@ function refuseColumn(
 
 /** Whether a row is refused tells whether others have what it has. A check is about the new row alone. */
 function refuseInsert(
-  { isUnique, comparesNulls, masked }: MaskedConstraint,
+  { columns, isUnique, comparesNulls, masked, isShared }: MaskedConstraint,
   relation: Relation,
   written: ReadonlySet<string>,
   hidden: ReadonlyMap<string, MaskedColumn>,
 ): void {
+  const shared = isShared && columns.length > 1 ? columns.find((column) => written.has(column)) : undefined
+  if (shared !== undefined)
+    throw refused(
+      `how large a row may be ties column "${nameOf(relation)}.${shared}" to masked ones of others`,
+    )
   if (!isUnique) return
   if (masked.every((column) => hidden.get(column)?.uses.has('equality'))) return
   const given = masked.find((column) => written.has(column))
@@ -73,21 +78,19 @@ function refuseInsert(
 
 /** What a constraint ties to a masked column cannot change: its failure would tell. */
 function refuseUpdate(
-  { columns, isUnique, masked, isIndex }: MaskedConstraint,
+  { columns, isUnique, masked, isLimit, isShared }: MaskedConstraint,
   relation: Relation,
   written: ReadonlySet<string>,
   hidden: ReadonlyMap<string, MaskedColumn>,
 ): void {
   const column = columns.find((each) => written.has(each))
   if (column === undefined) return
-  const isGiven = masked.every((each) => written.has(each))
+  const isGiven = !isShared && masked.every((each) => written.has(each))
   if (isGiven && (!isUnique || masked.every((each) => hidden.get(each)?.uses.has('equality')))) return
   const name = `column "${nameOf(relation)}.${column}"`
-  throw refused(
-    isGiven
-      ? `${name} is masked and has to be unique; the policy does not allow "equality" for it`
-      : `${isIndex ? 'an index' : 'a constraint'} ties ${name} to a masked one`,
-  )
+  throw isGiven
+    ? refused(`${name} is masked and has to be unique; the policy does not allow "equality" for it`)
+    : refused(`${isLimit ? 'how large a row may be' : 'a constraint'} ties ${name} to a masked one`)
 }
 
 /** Generated columns are written with what they are computed from. */

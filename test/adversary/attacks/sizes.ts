@@ -4,10 +4,11 @@ import { type Attack, tells } from '../attack.ts'
 
 /** What masks do not protect against, as docs/masking.md says. */
 const order = 'where a row lies, of rows that are not asked for in any order'
+const plan = 'which plan is the best'
 
 /** A text of so many characters that does not get smaller. */
 const long = (length: number) =>
-  `(SELECT left(string_agg(md5(n::text), ''), ${length}) FROM generate_series(1, 200) n)`
+  `(SELECT left(string_agg(md5(n::text), ''), ${length}) FROM generate_series(1, 300) n)`
 
 /** With an entry of the one database beside it this fits into an index, with one of the other it does not. */
 const tight = long(2_640)
@@ -103,6 +104,17 @@ export const sizes: readonly Attack[] = [
   ),
   {
     ...tells(
+      'the plan that is the best, by what it works out',
+      "BEGIN; INSERT INTO diary (id, mood) VALUES (9999, '(')",
+      ...ranges.map(
+        (last) =>
+          `SAVEPOINT s; SELECT count(*) FROM diary WHERE mood ~ mood AND id <= ${last}; ROLLBACK TO s`,
+      ),
+    ),
+    open: plan,
+  },
+  {
+    ...tells(
       'a changed row comes where there was room',
       ...[1, 2, 3].map((id) => `UPDATE diary SET kept = kept WHERE id = ${id}`),
       'SELECT id FROM diary',
@@ -146,5 +158,11 @@ export const sizes: readonly Attack[] = [
     `UPDATE vehicles SET label = ${long(5_000)} WHERE id = 1`,
   ),
   tells('what an index of an heir takes', 'BEGIN', `UPDATE assets SET label = ${long(5_000)} WHERE id = 1`),
+  tells(
+    'what an index takes that stands for many rows',
+    'BEGIN',
+    `INSERT INTO stamps (id, mark) VALUES (9, ${long(8_030)})`,
+  ),
+  tells('what fits into a page', 'BEGIN', `UPDATE labels SET mark = ${long(8_112)} WHERE id = 1`),
   tells('a check of an heir', 'BEGIN', "UPDATE assets SET label = 'cheap' WHERE id = 1"),
 ]
