@@ -47,6 +47,25 @@ const traced: readonly (readonly [text: string, outputs: string])[] = [
   ],
   ['SELECT email COLLATE pg_catalog.default, ctid, tableoid FROM customers', 'mail computed -'],
 
+  // How much room rows take, and where they lie
+  ["SELECT pg_table_size('orders'), pg_relation_size('public.orders_pkey', 'main')", '- -'],
+  ["SELECT pg_table_size('customers'), pg_relation_size('customers_pkey')", 'computed computed'],
+  [
+    "SELECT pg_table_size(' CUSTOMERS '), pg_table_size('public.\"customers\"'::regclass)",
+    'computed computed',
+  ],
+  ["SELECT pg_table_size(to_regclass('orders')), pg_table_size('pg_statistic')", 'computed computed'],
+  ["SELECT pg_size_pretty(pg_indexes_size('customers')), pg_database_size('template1')", 'computed computed'],
+  ["SELECT s, s.s FROM pg_table_size('customers') s", 'computed computed'],
+  [
+    'SELECT oid, relpages, reltuples::bigint, sum(pg_table_size(oid)) OVER () FROM pg_class',
+    '- limit computed computed',
+  ],
+  ['SELECT ctid, max(ctid::text) OVER () FROM orders', '- -'],
+  ['SELECT c.ctid, c.ctid IS NULL, c.xmin FROM customers c', 'computed computed -'],
+  ['WITH RECURSIVE x AS (SELECT ctid FROM orders UNION ALL SELECT x.ctid FROM x WHERE false) TABLE x', '-'],
+  ['SELECT count(*) FROM orders TABLESAMPLE system (100)', '-'],
+
   // Subqueries
   ['SELECT x.e, x.n FROM (SELECT email AS e, name AS n FROM customers) x', 'mail -'],
   ['SELECT * FROM (SELECT upper(email), lower(name) FROM customers) x', 'computed -'],
@@ -145,6 +164,20 @@ const denied: readonly (readonly [text: string, reason: string])[] = [
     'SELECT (SELECT count(*) FROM orders o, (SELECT 5 AS secret_limit) p, people TABLESAMPLE bernoulli (secret_limit)) FROM customers',
     'TABLESAMPLE decides by masked column',
   ],
+  [
+    'SELECT count(*) FROM customers TABLESAMPLE bernoulli (100)',
+    'TABLESAMPLE decides by masked column "public.customers.ctid"',
+  ],
+  ["SELECT id FROM customers WHERE ctid = '(0,1)'", 'WHERE decides by masked column "public.customers.ctid"'],
+  [
+    "SELECT id FROM orders WHERE pg_table_size('customers') > 9",
+    'WHERE decides by masked column "public.customers.(size)"',
+  ],
+  [
+    'SELECT relname FROM pg_class ORDER BY pg_table_size(oid)',
+    'ORDER BY sorts by masked column "pg_catalog.pg_class.relpages"',
+  ],
+  ["SELECT ('orders'::regclass).pg_table_size", 'function "pg_catalog.pg_table_size" may reach'],
   [
     'SELECT (SELECT $1 || $1 || $1 || $1 || $1 || $1 || $1 || $1 || $1 || $1 || email) FROM customers',
     'of that size',

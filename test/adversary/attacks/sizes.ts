@@ -3,7 +3,7 @@ import { synced } from '../../differential/script.ts'
 import { type Attack, tells } from '../attack.ts'
 
 /** What masks do not protect against, as docs/masking.md says. */
-const order = 'where a row lies, of rows that are not asked for in any order'
+const order = 'how much room rows take, of rows that are not asked for in any order'
 const plan = 'which plan is the best'
 
 /** A text of so many characters that does not get smaller. */
@@ -112,6 +112,14 @@ export const sizes: readonly Attack[] = [
       ),
     ),
     open: plan,
+  },
+  {
+    ...tells(
+      'equal rows of a sort come as they fit into memory',
+      'SET work_mem = 64',
+      'SELECT id, entry FROM diary ORDER BY mood',
+    ),
+    open: order,
   },
   {
     ...tells(
