@@ -27,7 +27,7 @@ export interface PostgresPath extends Path {
 }
 
 export interface MaskedPath extends Omit<PostgresPath, 'name'> {
-  readonly name: `${PathName}, ${'unmasked' | 'masked'}`
+  readonly name: `${PathName}, ${'unmasked' | 'masked' | 'searched'}`
 }
 
 /** A way to the HTTP API. */
@@ -120,8 +120,12 @@ export async function startPaths({ names, runtime, gatewayEnv }: PathOptions): P
         const sluice = keep(await startSluice(options))
         addPostgres(name, sluice.postgresPort, sluice.pid, { database: 'shop', password: reporting })
         addHttp(name, `${sluice.httpUrl}/http/shop-api`, sluice.pid)
-        for (const [how, password] of [['unmasked', reporting] as const, ['masked', support] as const]) {
-          const login = { ...database, port: sluice.postgresPort, database: 'shop', password }
+        for (const [how, password, to] of [
+          ['unmasked', reporting, 'shop'] as const,
+          ['masked', support, 'shop'] as const,
+          ['searched', reporting, 'shop-searched'] as const,
+        ]) {
+          const login = { ...database, port: sluice.postgresPort, database: to, password }
           masked.push({ name: `${name}, ${how}`, env: libpqEnvironment(login), pid: sluice.pid })
         }
         break

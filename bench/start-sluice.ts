@@ -50,6 +50,17 @@ export async function startSluice(options: SluiceOptions): Promise<Sluice> {
         user: database.user,
         password: 'env:BENCH_DATABASE_PASSWORD',
       },
+      {
+        name: 'shop-searched',
+        kind: 'postgres',
+        host: database.host,
+        port: database.port,
+        database: database.database,
+        user: database.user,
+        password: 'env:BENCH_DATABASE_PASSWORD',
+        labels: { system: 'shop' },
+        detectors: ['email', 'card', 'iban', 'phone', 'secret'],
+      },
       { name: 'shop-api', kind: 'http', url: `http://127.0.0.1:${originPort}` },
     ],
   }

@@ -91,6 +91,16 @@ describe('a configuration', () => {
     expect(config.targets[0]).toMatchObject({ tls: { ca: '-----BEGIN CERTIFICATE-----' } })
   })
 
+  test('has no detectors unless it names them, and only those that there are', async () => {
+    const none = await read(smallest)
+    const some = await read(changed('user: app,', 'user: app, detectors: [card, email],'))
+    const wrong = await problem(changed('user: app,', 'user: app, detectors: [mail],'))
+
+    expect(none.targets[0]?.detectors).toEqual([])
+    expect(some.targets[0]?.detectors).toEqual(['card', 'email'])
+    expect(wrong).toMatch(/"targets\[0\]\.detectors\[0\]" must be one of "email", "card".*got "mail"/)
+  })
+
   test('does not give its secrets away when printed', async () => {
     const config = await read(smallest)
 

@@ -40,6 +40,13 @@ async function configured(name: string, change: object = {}): Promise<void> {
     store: { sqlite: { path: 'nothing/sluice.db' } },
     targets: [
       { ...shop, password: 'env:DB_PASSWORD' },
+      {
+        ...shop,
+        name: 'shop-searched',
+        password: 'env:DB_PASSWORD',
+        labels: { system: 'shop' },
+        detectors: ['phone', 'email'],
+      },
       { name: 'shop-api', kind: 'http', url: 'https://api.example' },
     ],
     ...change,
@@ -102,6 +109,17 @@ test('what policy denies is told in the words of the policy', async () => {
   expect(code).toBe(1)
   expect(stdout).toContain('\n✗ Denied: no rule lets support-agent run DELETE on public.customers\n')
   expect(stdout).toContain('rule that allows it. Policy saw you in the group "support".\n')
+})
+
+test('detectors are named, and what they cannot search is denied', async () => {
+  const target = ['-t', 'shop-searched', '-a', 'backup-agent', '-g', 'backup']
+
+  const searched = await explain([...target, 'SELECT name FROM customers'])
+  const copied = await explain([...target, 'COPY orders TO STDOUT; SELECT 1'])
+
+  expect(searched.stdout).toMatch(/detectors +email, phone\n/)
+  expect([searched.code, copied.code]).toEqual([0, 1])
+  expect(copied.stdout).toContain('Denied: Cannot search result: other statements stand beside it')
 })
 
 test('what would be allowed does not run', async () => {
@@ -191,7 +209,7 @@ test.each([
   [
     'an unknown target',
     ['-t', 'crm', '-a', 'x', 'SELECT 1'],
-    /there is no target "crm", only "shop", "shop-api"/,
+    /there is no target "crm", only "shop", "shop-searched", "shop-api"/,
   ],
   ['no agent', ['-t', 'shop', 'SELECT 1'], /required option '-a, --agent <subject>'/],
   ['what is no request', ['-t', 'shop-api', '-a', 'x', 'customers'], /it must be a method and a path/],

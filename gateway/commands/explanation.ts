@@ -8,7 +8,6 @@ import { httpOperation } from '../http/http-operation.ts'
 import { parseRequestTarget } from '../http/request-target.ts'
 import type { Log } from '../log.ts'
 import type { Runtime } from '../main.ts'
-import { search } from '../masking/search.ts'
 import type { MaskedOutput, Operation } from '../operation.ts'
 import type { EstablishedSession } from '../plugin.ts'
 import { readBundle } from '../policy/bundle.ts'
@@ -173,7 +172,7 @@ async function explainSql(
     if (opened.effect === 'review') notes.push('opening the session would wait for an approval of its own')
     if (opened.effect === 'deny') notes.push(`the session would not even open: ${opened.reasons.join('; ')}`)
     const decided = await decision(asked, { session, operation, decides })
-    const verdict = outcome(operation, opened.effect === 'deny' ? opened : decided, session)
+    const verdict = await outcome(operation, opened.effect === 'deny' ? opened : decided, session)
     return {
       facts: operation.facts,
       results: resultsOf(prepared.statement, operation.maskedOutputs ?? []),
@@ -203,7 +202,7 @@ async function explainHttp(
   const requested = parseRequestTarget(path)
   const operation = await httpOperation(uuid(), session, httpTarget(target), request, requested)
   const decided = await decision(asked, { session, operation, decides })
-  return { facts: operation.facts, decision: decided, ...outcome(operation, decided, session) }
+  return { facts: operation.facts, decision: decided, ...(await outcome(operation, decided, session)) }
 }
 
 /** What policy says, and where people are taken to have approved what it says then. */
@@ -225,26 +224,27 @@ async function decision(
   return { ...allowed, effect: 'allow', reasons: [`approved by ${approvers.join(', ')}`] }
 }
 
-function outcome(
+async function outcome(
   operation: Operation,
   decision: Decision,
   { principal }: EstablishedSession,
-): Pick<Outcome, 'verdict' | 'denial'> {
+): Promise<Pick<Outcome, 'verdict' | 'denial'>> {
   switch (decision.effect) {
     case 'deny':
       return denied(denialFor(decision, principal))
     case 'allow':
     case 'review': {
-      const refused = untraceable(operation, decision)
+      const refused = await untraceable(operation, decision)
       if (refused) return denied(refused)
       return { verdict: decision.effect === 'allow' ? 'allowed' : 'needs approval' }
     }
   }
 }
 
-function untraceable(operation: Operation, { masks, detectors }: Terms): Denied | undefined {
+async function untraceable(operation: Operation, { masks, detectors }: Terms): Promise<Denied | undefined> {
+  const library = detectors && (await import('../masking/search.ts'))
   try {
-    operation.trace(masks, detectors && search(detectors))
+    operation.trace(masks, library?.search(detectors ?? []))
     return undefined
   } catch (error) {
     if (error instanceof Denied) return error

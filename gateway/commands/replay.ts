@@ -1,3 +1,4 @@
+import type { Finding } from '../operation.ts'
 import type {
   Answered,
   RecordedEvent,
@@ -52,6 +53,7 @@ function told(event: RecordedEvent, protocol: SessionOpened['protocol']): string
       return below([
         ...(event.decision ? decided(event.decision, protocol) : []),
         ...hidden(event.masked),
+        ...(event.findings ?? []).map(foundLine),
         ...(event.summary.join() === 'CONNECT' ? [] : [came(event)]),
         ...recordedRows(event).map((line) => `  ${line}`),
       ])
@@ -94,6 +96,11 @@ function hidden(masked: Answered['masked']): string[] {
   ]
 }
 
+function foundLine({ found, column, count }: Finding): string {
+  const what = found === 'too long' ? 'texts hidden that are too long to be searched' : `${found} found`
+  return `${what}: ${count}${column === undefined ? '' : ` in column ${JSON.stringify(column)}`}`
+}
+
 function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`
 }
@@ -115,7 +122,7 @@ const unfinished = { failed: 'failed', abandoned: 'the agent left before the end
 
 /** What of an SQL result was masked, its own event says: it is less than what policy masks. */
 function decided(
-  { effect, reasons, masks, limit, session }: Verdict,
+  { effect, reasons, masks, detectors, limit, session }: Verdict,
   protocol: SessionOpened['protocol'],
 ): string[] {
   const words = { allow: 'allowed', review: 'needs approval', deny: 'denied' }[effect]
@@ -125,6 +132,7 @@ function decided(
     ...(paths.length > 0
       ? [`masked where it has them: ${paths.map((mask) => `${mask.field} (${mask.with})`).join(', ')}`]
       : []),
+    ...(detectors ? [`searched for: ${detectors.join(', ')}`] : []),
     ...held('for this session', session),
     ...held('for this statement', limit),
   ]

@@ -96,13 +96,14 @@ export class Sealer {
 
   #result(event: Answered, seq: number, told: ToldParts): string {
     const { kind, operation, status, summary, rows, bytes, digest, excerpt, received } = event
-    const { decision, columns, masked } = event
+    const { decision, columns, masked, findings } = event
     return (
       `"kind":"${kind}","operation":"${operation}","status":"${status}"` +
       `,"summary":${JSON.stringify(summary)},"rows":${rows},"bytes":${bytes}` +
       optional('digest', digest) +
       (columns ? saidOf('columns', this.#partOf(columns), seq, told) : '') +
       (masked ? saidOf('masked', this.#partOf(masked), seq, told) : '') +
+      optional('findings', findings) +
       optional('excerpt', excerpt) +
       optional('received', received) +
       (decision ? saidOf('decision', this.#partOf(decision), seq, told) : '')

@@ -1,7 +1,7 @@
 /**
  * What the HTTP door does on every runtime, with the shipped policy: cases that a thin runner gives a gateway.
- * The gateway has one HTTP target, `shop-api`, served by {@link shopApi}, with {@link upstreamKey} as its
- * credential in the header `x-api-key`.
+ * The gateway has the HTTP target `shop-api`, served by {@link shopApi}, with {@link upstreamKey} as its
+ * credential in the header `x-api-key`; and the same as `shop-api-searched`, with all detectors.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -50,6 +50,11 @@ export function shopApi(): { readonly listener: RequestListener; readonly hungUp
         })
         return
       }
+      case '/customers/note':
+        return answer(response, 200, {
+          note: 'ann@example.org, card 4111 1111 1111 1111, DE89370400440532013000, +49 170 1234567',
+          key: `ghp_${'aB3d'.repeat(9)}`,
+        })
       case '/customers/page':
         return void response.writeHead(200, { 'content-type': 'text/html' }).end('<p>ann@example.org')
       case '/customers/broken':
@@ -176,6 +181,19 @@ export function httpCases({ hungUp }: { readonly hungUp: Promise<void> }): reado
         const body = (await response.json()) as Record<string, string>
         assert.equal(body.error, 'not found')
         assert.ok(!body.email?.includes('ann@'))
+      },
+    },
+    {
+      name: 'what detectors find in texts is replaced where the target wants that',
+      async run(gateway) {
+        const plain = await ask(gateway, '/http/shop-api/customers/note')
+        const searched = await ask(gateway, '/http/shop-api-searched/customers/note')
+
+        assert.match(await plain.text(), /ann@example\.org, card 4111/)
+        assert.deepEqual(await searched.json(), {
+          note: '[email], card [card], [iban], [phone]',
+          key: '[secret]',
+        })
       },
     },
     {

@@ -216,6 +216,18 @@ print(k.fetchone()[0])
     },
   },
   {
+    name: 'what detectors find in texts is replaced where the target wants that',
+    async run(house, replica) {
+      const { email, name } = await customer(house, 3)
+      const text = 'SELECT name, email AS found_in_here FROM customers WHERE id = 3'
+      const plain = await psql(house, replica, 'reporting-agent', text)
+      const searched = await psql(house, replica, 'reporting-agent', { database: 'shop-searched' }, text)
+      match(plain, new RegExp(email))
+      match(searched, new RegExp(`${name}.*\\[email\\]`))
+      equal(searched.includes('@'), false)
+    },
+  },
+  {
     name: 'what would let a masked value out by another way is hidden, or denied with the reason',
     async run(house, replica) {
       const { email } = await customer(house, 1)

@@ -133,6 +133,14 @@ export async function startHouse(options: {
           labels: { system: 'shop' },
         },
         {
+          ...shop,
+          name: 'shop-searched',
+          user: 'shop_agents',
+          password: 'env:SHOP_PASSWORD',
+          labels: { system: 'shop' },
+          detectors: ['email', 'phone'],
+        },
+        {
           name: 'shop-api',
           kind: 'http',
           url: `http://127.0.0.1:${apiPort}`,

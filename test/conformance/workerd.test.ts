@@ -40,6 +40,14 @@ beforeAll(async () => {
         url: `http://127.0.0.1:${(target.address() as AddressInfo).port}`,
         credential: { header: 'x-api-key', value: 'env:API_KEY' },
       },
+      {
+        name: 'shop-api-searched',
+        kind: 'http',
+        url: `http://127.0.0.1:${(target.address() as AddressInfo).port}`,
+        credential: { header: 'x-api-key', value: 'env:API_KEY' },
+        labels: { system: 'shop-api' },
+        detectors: ['email', 'card', 'iban', 'phone', 'secret'],
+      },
     ],
   }
   worker = new Miniflare({

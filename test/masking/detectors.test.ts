@@ -1,12 +1,18 @@
 /** Texts that no mask hides are searched: what detectors find does not come through the door of a real server. */
 import { serialize } from 'pg-protocol'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { concat } from '../../gateway/concat.ts'
 import type { Allow, Mask } from '../../gateway/decision.ts'
 import type { Detector } from '../../gateway/detector.ts'
+import { recorder } from '../../gateway/recordings/recorder.ts'
+import { recordingStream } from '../../gateway/recordings/session-recording.ts'
+import { generatePrivateKey, signer } from '../../gateway/recordings/signer.ts'
+import { memoryStore } from '../../gateway/stores/memory-store.ts'
 import { mask } from '../../plugins/mask.ts'
+import { record } from '../../plugins/record.ts'
 import { startDoor, type TestDoor } from '../postgres/start-door.ts'
 import { queryCells } from '../support/query-cells.ts'
+import { silentLog } from '../support/silent-log.ts'
 import { type PostgresServer, startPostgres } from '../support/start-postgres.ts'
 import { errorFields, type Received, WireClient } from '../support/wire-client.ts'
 
@@ -256,6 +262,41 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
 
     expect(answers[0]).toContain(`write to [email], charge ${card}`)
     expect(answers[1]).toContain(note)
+  })
+
+  test('what was found is in no recording, but that it was found', async () => {
+    const store = memoryStore()
+    const records = recorder({ store, signer: signer(generatePrivateKey()), now: Date.now, log: silentLog })
+    let session = ''
+    const recorded = await startDoor(server, {
+      decide: (context) => {
+        session = context.session.id
+        return decision
+      },
+      plugins: [record({ recorder: records }), mask({ key: 'key', keepsErrorTexts: false })],
+    })
+    const client = await recorded.connect()
+    for (const text of [
+      'SELECT body FROM notes',
+      'COPY notes (body) TO STDOUT',
+      'SELECT body::int FROM notes',
+    ])
+      await ask(client, text)
+    client.end()
+    const events = await vi.waitFor(async () => {
+      const all = await store.read(recordingStream(session), 0, 100)
+      expect(all.at(-1)).toContain('session-closed')
+      return all
+    })
+    await recorded.close()
+
+    const rows = events.map((event) =>
+      Buffer.from(JSON.parse(event).excerpt?.base64 ?? '', 'base64').toString(),
+    )
+    for (const each of [...events, ...rows]) expect(each).not.toMatch(/lovelace|1111 1111/)
+    expect(rows.join()).toContain(shown)
+    expect(events.join()).toContain('"detectors":["email","card","iban","phone","secret"]')
+    expect(events.join()).toContain('"findings":[{"found":"email","column":"body","count":1}')
   })
 
   test('the operation knows what was found, by column', async () => {

@@ -88,6 +88,20 @@ test.each([
   },
 )
 
+test('detectors of the policy and of the target hold together', { timeout: compileTimeout }, async () => {
+  const bundle = await read(await build(opa, [join(folder, 'detectors.rego')]))
+  const { decide } = policy({ bundle, log: logs(), now: Date.now })
+  const { operation, session: own } = statement('support', { commands: ['select'], relations: [] })
+  const session = { ...own, principal: { ...own.principal, groups: ['support', 'callers'] } }
+  const asked = { operation, session, approval: undefined }
+  const target = { ...session.target, detectors: ['phone', 'card'] as const }
+
+  const [ofPolicy, ofBoth] = [asked, { ...asked, session: { ...session, target } }].map(decide)
+
+  expect(ofPolicy).toMatchObject({ effect: 'allow', detectors: ['card', 'iban', 'secret'] })
+  expect(ofBoth).toMatchObject({ effect: 'allow', detectors: ['card', 'iban', 'phone', 'secret'] })
+})
+
 test('what a data catalogue writes into the data of a bundle masks, without compiling anew', async () => {
   const built = await build(
     opa,
