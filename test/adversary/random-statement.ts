@@ -127,9 +127,12 @@ const templates: Readonly<Record<Type, readonly string[]>> = {
     '({row})::text',
     "row_to_json({row}) ->> 'id'",
     'ltrim({text})',
+    "pg_size_pretty(pg_table_size('customers'))",
+    "pg_size_pretty(pg_total_relation_size('orders'))",
     "substring({text} FROM '^[a-z]+')",
   ],
   int: [
+    "(SELECT relpages FROM pg_class WHERE relname = 'customers')",
     '{int} + {int}',
     'length({text})',
     'divided({text})',
