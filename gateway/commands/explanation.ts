@@ -158,7 +158,7 @@ async function explainSql(
   try {
     const analyse = analyser({ parser: grammar, trusted: new Set(target.trustedFunctions) })
     const scope = new SessionScope({ analyse, catalog }, settings)
-    const prepared = await scope.understand(asked.text, 0, {
+    const prepared = await scope.understand({ text: asked.text, types: [] }, 0, {
       settled: async () => {},
       ask: async () => undefined,
     })

@@ -43,6 +43,9 @@ export interface StartPath {
   readonly role: string
 }
 
+/** A text, and the types that Parse declares its parameters to have. */
+export type Parsed = Pick<Prepared, 'text' | 'types'>
+
 /** What a session does for whoever wants to understand its next statement. */
 export interface SessionView {
   /** Resolves when everything that was asked for is answered. */
@@ -113,7 +116,7 @@ export class SessionScope {
    * @throws Error when the catalog cannot be read
    */
   async understand(
-    what: string | number | Prepared,
+    what: Parsed | number | Prepared,
     segment: number,
     session: SessionView,
   ): Promise<Prepared> {
@@ -390,7 +393,7 @@ export class SessionScope {
     this.#names = names
   }
 
-  #look(what: string | number | Prepared, catalog: Catalog, segment: number): Prepared {
+  #look(what: Parsed | number | Prepared, catalog: Catalog, segment: number): Prepared {
     const version = this.#version
     const { role } = this.#names.now
     if (typeof what === 'number') {
@@ -431,14 +434,15 @@ export class SessionScope {
       hasUncommittedDdl: this.#ddlSegment !== undefined && catalog.committed === undefined,
       readsAsWritten: this.#readsAsWritten(),
     }
-    const text = typeof what === 'string' ? what : what.text
-    const types = typeof what === 'string' ? [] : what.types
+    const { text, types } = what
+    const known = 'statement' in what ? what : undefined
+    const parameterTypes = types.some((type) => type !== 0) ? types : []
     const read = (scope: Scope): Statement =>
-      typeof what === 'string' ? this.#analysis.analyse(text, scope) : what.statement.under(scope)
+      known ? known.statement.under(scope) : this.#analysis.analyse(text, { ...scope, parameterTypes })
     let statement = read(scope)
-    const meanings = typeof what === 'string' ? new EarlierMeanings(statement) : what.meanings
+    const meanings = known?.meanings ?? new EarlierMeanings(statement)
     const isKept =
-      (typeof what !== 'string' && meanings.mayBeKept(statement, catalog)) ||
+      (known && meanings.mayBeKept(statement, catalog)) ||
       // What a cursor means is settled when it is opened.
       [...named.values()].some(
         ({ kind, is }) => kind === 'prepared' && mayHaveKept(is, { ...scope, prepared: () => undefined }),

@@ -70,7 +70,13 @@ import type { Change, Portal, Prepared } from './names.ts'
 import { Outbox } from './outbox.ts'
 import type { TargetLimits } from './postgres-target.ts'
 import type { MeasuresInForce } from './session-measures.ts'
-import { type Analysis, SessionScope, type SessionView, type StartPath } from './session-scope.ts'
+import {
+  type Analysis,
+  type Parsed,
+  SessionScope,
+  type SessionView,
+  type StartPath,
+} from './session-scope.ts'
 import { failing, renamed, standIn } from './stand-in.ts'
 import { StatementOperation } from './statement-operation.ts'
 import { TargetAnswers } from './target-answers.ts'
@@ -316,7 +322,7 @@ export class PostgresSession {
     // When what it follows fails, the target skips this too, up to a Sync.
     if (isUnsynced) await this.#settled()
     if (this.#isSkipping) return
-    const prepared = await this.#understand(readQuery(frame), 'simple')
+    const prepared = await this.#understand({ text: readQuery(frame), types: [] }, 'simple')
     if (prepared && !this.#isSkipping && !this.#refuseNames(prepared.statement)) {
       const operation = this.#operation('execute', prepared, [])
       const frames = [frame]
@@ -338,9 +344,8 @@ export class PostgresSession {
     const { name, text, types } = readParse(frame)
     const { statements } = this.#scope
     if (name !== '' && statements.isUncertain(name, this.#segment)) await this.#settled()
-    const understood = await this.#understand(text, 'extended')
-    if (!understood || this.#isSkipping || (name !== '' && this.#refuseFull('extended'))) return
-    const prepared: Prepared = { ...understood, types }
+    const prepared = await this.#understand({ text, types }, 'extended')
+    if (!prepared || this.#isSkipping || (name !== '' && this.#refuseFull('extended'))) return
     const changes = [statements.set(name, prepared, this.#segment)]
     this.#pending = {
       statement: name,
@@ -536,7 +541,7 @@ export class PostgresSession {
   }
 
   /** Facts of a text, a prepared statement or a function by its number; refuses the message when they cannot be found out. */
-  async #understand(what: string | number | Prepared, protocol: Protocol): Promise<Prepared | undefined> {
+  async #understand(what: Parsed | number | Prepared, protocol: Protocol): Promise<Prepared | undefined> {
     try {
       return await this.#scope.understand(what, this.#segment, this.#view)
     } catch (cause) {

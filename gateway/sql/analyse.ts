@@ -188,15 +188,18 @@ export function analyser(options: {
   }
 }
 
-function keyOf(
-  text: string,
-  { mayHaveTemporary, hasUncommittedDdl, readsAsWritten, mayBeKept = false, searchPath, names }: Scope,
-): string {
+function keyOf(text: string, scope: Scope): string {
+  const { mayHaveTemporary, hasUncommittedDdl, readsAsWritten, mayBeKept = false, searchPath, names } = scope
   // No name holds a NUL.
   const path = searchPath ? searchPath.join('\0') : '?\0'
   // What a text may bring back that undoes changes: for most sessions nothing, as they have changed nothing.
   const state = names && names.state !== initialNames ? JSON.stringify(names) : ''
-  return `${mayHaveTemporary}${hasUncommittedDdl}${readsAsWritten}${mayBeKept}${state}\0${path}\0\0${text}`
+  const types = scope.parameterTypes?.join() ?? ''
+  return `${mayHaveTemporary}${hasUncommittedDdl}${readsAsWritten}${mayBeKept}${types}${state}\0${path}\0\0${text}`
+}
+
+function withTypes(scope: Scope, parameterTypes: Scope['parameterTypes'] = []): Scope {
+  return { ...scope, parameterTypes }
 }
 
 function viewScope(catalog: Catalog): Scope {
@@ -292,12 +295,12 @@ function bodiesIn(scope: Scope, context: AnalyserContext): AnalysedPart['bodyOf'
 }
 
 function namedStatement(
-  { name, query }: NamedQuery,
+  { name, query, parameterTypes }: NamedQuery,
   text: string,
   scope: Scope,
   context: AnalyserContext,
 ): Named {
-  return { name, statement: inScope(scope) }
+  return { name, statement: inScope(parameterTypes ? withTypes(scope, parameterTypes) : scope) }
 
   function inScope(scope: Scope): AnalysedStatement {
     const collected = collect(query, scope, false)
@@ -541,9 +544,11 @@ class AnalysedStatement implements Statement {
     return this.#ownText
   }
 
-  under(scope: Scope): Statement {
-    const isSame =
-      scope.catalog === this.#made.scope.catalog && keyOf('', scope) === keyOf('', this.#made.scope)
+  under(other: Scope): Statement {
+    const { parameterTypes, catalog } = this.#made.scope
+    // Whoever executes it has parameters of another statement.
+    const scope = withTypes(other, parameterTypes)
+    const isSame = scope.catalog === catalog && keyOf('', scope) === keyOf('', this.#made.scope)
     return isSame && !this.needsSession ? this : this.#made.inScope(scope)
   }
 

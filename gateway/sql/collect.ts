@@ -7,6 +7,7 @@
 import type { LockFact, RelationFact } from '../facts.ts'
 import type { RowChange } from './carried.ts'
 import type { Catalog, CatalogFunction, Relation, Type } from './catalog.ts'
+import { isCollated } from './collated.ts'
 import { commandsOf, isStatement } from './commands.ts'
 import { type DefinedTable, keyOf, mayCarryOn, nothingDefined } from './defined.ts'
 import { child, constantText, isNode, kinded, type Node, names, nodes, text } from './node.ts'
@@ -50,6 +51,10 @@ export interface Collected {
   readonly runs: readonly Statement[]
   /** FETCH names a cursor that nobody knows. */
   readonly hasUnknownCursor: boolean
+  /** What gives its texts a collation of their own: types, COLLATE. */
+  readonly collations: ReadonlySet<string>
+  /** Numbers of the parameters that are declared to be of a type with a collation of its own. */
+  readonly collatedParameters: ReadonlySet<number>
   /** WHERE CURRENT OF: it changes the row that a cursor is on. */
   readonly followsCursor: boolean
   readonly prepares: readonly NamedQuery[]
@@ -72,6 +77,8 @@ export type Resolution =
 export interface NamedQuery {
   readonly name: string
   readonly query: Node
+  /** What PREPARE says of the types of its parameters, as {@link Scope.parameterTypes}. */
+  readonly parameterTypes?: readonly number[]
 }
 
 export type Access = 'read' | 'write'
@@ -185,6 +192,8 @@ class Collector implements Collected {
   readonly problems = new Set<string>()
   readonly resolutions = new Map<Node, Resolution>()
   readonly runs: Statement[] = []
+  readonly collations = new Set<string>()
+  readonly collatedParameters = new Set<number>()
   readonly changes = new Map<Relation, { readonly updated: Set<string>; deletes: boolean }>()
   readonly prepares: NamedQuery[] = []
   readonly opens: NamedQuery[] = []
@@ -236,6 +245,7 @@ class Collector implements Collected {
     if (this.#scope.mayBeKept) {
       this.problems.add('a name in it means something else than when it was prepared; prepare it again')
     }
+    for (const [index, type] of (this.#scope.parameterTypes ?? []).entries()) this.#declared(index + 1, type)
     this.#visit(statement, {
       ctes: new Set(),
       access: ['read'],
@@ -310,7 +320,11 @@ class Collector implements Collected {
         this.#discard(body)
         return
       case 'PrepareStmt':
-        this.prepares.push({ name: text(body.name), query: child(body, 'query') })
+        this.prepares.push({
+          name: text(body.name),
+          query: child(body, 'query'),
+          parameterTypes: nodes(body.argtypes).map((each) => this.#typeOid(child(each, 'TypeName'))),
+        })
         this.#children(body, reading(around))
         return
       case 'ExecuteStmt':
@@ -408,6 +422,10 @@ class Collector implements Collected {
         // What WITHIN GROUP sorts is what comes out.
         if (body.agg_within_group) this.#visit(body.agg_order, around)
         this.#children(body, around, 'funcname', ...(body.agg_within_group ? ['agg_order'] : []))
+        return
+      case 'CollateClause':
+        if (names(body.collname).join('.') !== 'pg_catalog.default') this.collations.add('COLLATE')
+        this.#children(body, around)
         return
       case 'TypeName':
         this.#type(names(body.names), body)
@@ -1160,7 +1178,10 @@ class Collector implements Collected {
     const last = name.at(-1) ?? ''
     if (body.pct_type || serials.has(last)) return
     const found = this.#visible(this.#catalog.types(last), name)
-    for (const type of found) this.#checks(type)
+    for (const type of found) {
+      this.#checks(type)
+      if (isCollated(type, this.#catalog)) this.collations.add(`type "${type.name}"`)
+    }
     if (this.#isDefinedType(name)) {
       if (found.length > 0) this.problems.add(uncertain)
       return
@@ -1168,6 +1189,26 @@ class Collector implements Collected {
     if (found.length > 0) return
     this.problems.add(`type "${name.join('.')}" is unknown`)
     this.hasUnknownName = true
+  }
+
+  /** What a value goes through before it is a parameter. */
+  #declared(number: number, oid: number): void {
+    if (oid === 0) return
+    const type = this.#catalog.typeByOid(oid)
+    if (type) {
+      this.#checks(type)
+      if (isCollated(type, this.#catalog)) this.collatedParameters.add(number)
+      return
+    }
+    this.problems.add(`the type of parameter $${number} is unknown`)
+    this.hasUnknownName = true
+  }
+
+  /** Of several that the name may mean, one with a collation of its own; 0 when it means none. */
+  #typeOid(body: Node): number {
+    const name = names(body.names)
+    const found = this.#visible(this.#catalog.types(name.at(-1) ?? ''), name)
+    return (found.find((type) => isCollated(type, this.#catalog)) ?? found[0])?.oid ?? 0
   }
 
   /** A type that an earlier statement of the text has made, an enumeration or a table's row; it runs nothing. */

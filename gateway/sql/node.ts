@@ -71,6 +71,7 @@ export function kinded(value: Node): readonly [kind: string, body: Node] | undef
   if ('limitOption' in value) return ['SelectStmt', value]
   if ('funcname' in value) return ['FuncCall', value]
   if ('names' in value) return ['TypeName', value]
+  if ('collname' in value) return ['CollateClause', value]
   if (text(value.kind).startsWith('VAR_')) return ['VariableSetStmt', value]
   return undefined
 }

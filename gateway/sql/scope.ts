@@ -31,6 +31,8 @@ export interface Scope {
   readonly mayBeKept?: boolean
   /** What earlier statements of the same text have defined. */
   readonly defined?: Defined
+  /** OIDs of the types that Parse or PREPARE declares its parameters to have; 0 where it leaves that open. */
+  readonly parameterTypes?: readonly number[]
   /** In the body of a function: the names of its arguments. */
   readonly parameters?: ReadonlySet<string>
 }

@@ -1,5 +1,6 @@
 /** What flows into an expression. @module */
 import type { Catalog } from '../catalog.ts'
+import { isCollated } from '../collated.ts'
 import { child, isNode, kinded, mentions, type Node, names, nodes, text } from '../node.ts'
 import { computed, constant, either, type Flow, unionOf, unquiet } from './flow.ts'
 import type { Input } from './function-call.ts'
@@ -257,7 +258,7 @@ export class Expressions {
   #cast({ arg, typeName }: Node, level: Level | undefined): Flow {
     const type = isNode(typeName) ? typeName : {}
     const name = names(type.names).at(-1) ?? ''
-    if (this.#catalog.types(name).some(({ isCollated }) => isCollated))
+    if (this.#catalog.types(name).some((each) => isCollated(each, this.#catalog)))
       throw new Untraceable(
         `a cast to "${name}", which has a collation of its own, may fail where a value is not NULL`,
       )

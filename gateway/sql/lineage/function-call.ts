@@ -1,5 +1,6 @@
 /** A call of a function in SQL: its arguments, what comes out of it, and the casts between. @module */
 import type { Catalog, CatalogFunction, FunctionBody, Parameter, Relation } from '../catalog.ts'
+import { isCollated } from '../collated.ts'
 import { child, isNode, type Node, nodes, text } from '../node.ts'
 import { computed, constant, type Flow } from './flow.ts'
 import { type Column, column, fieldsOf, type Item, type Level, rowItem } from './level.ts'
@@ -90,7 +91,7 @@ export function asInput(
     return { flow: { ...flow, origin: undefined }, row: { ...row, columns: context.columnsOf(relation) } }
   }
   if (polymorphic.has(type)) return { flow: { ...flow, origin: undefined }, row: undefined }
-  return { flow: into(flow, type, failing), row: undefined }
+  return { flow: into(flow, type, context.catalog, failing), row: undefined }
 }
 
 /**
@@ -110,11 +111,12 @@ export function resultOf(
   if (!expected) {
     const [only] = last
     if (!only || only.isOpen || last.length > 1) throw new Untraceable('it has more columns than are known')
-    return [column(name, into(only.flow, body.result, failing))]
+    return [column(name, into(only.flow, body.result, catalog, failing))]
   }
+  if (row && [...row.columns.values()].some((each) => each.isCollated)) throw new Untraceable(collatedResult)
   if (last.length === expected.length && last.every(({ isOpen }) => !isOpen)) {
     return expected.map((each, index) =>
-      column(each.name, into(last[index]?.flow ?? constant, each.type, failing)),
+      column(each.name, into(last[index]?.flow ?? constant, each.type, catalog, failing)),
     )
   }
   return [
@@ -131,8 +133,13 @@ export function resultOf(
   ]
 }
 
-/** What a value is once it is of this type: PostgreSQL casts it where it is not. */
-function into(flow: Flow, type: number, failing: (flow: Flow) => Flow): Flow {
+/**
+ * What a value is once it is of this type: PostgreSQL casts it where it is not.
+ * @throws Untraceable
+ */
+function into(flow: Flow, type: number, catalog: Catalog, failing: (flow: Flow) => Flow): Flow {
+  const known = catalog.typeByOid(type)
+  if (known && isCollated(known, catalog)) throw new Untraceable(collatedResult)
   const here = { ...flow, origin: undefined }
   if (flow.sources.size === 0 || isSame(flow, type)) return here
   return isUnfailing(type) ? { ...here, same: [] } : failing(here)
@@ -154,6 +161,9 @@ function isSame({ sources, same }: Flow, type: number): boolean {
 function isUnfailing(type: number): boolean {
   return isPlainText(type) || unfailing.has(type)
 }
+
+const collatedResult =
+  'its arguments or results have a collation of their own, which may make it fail where a value is not NULL'
 
 const voidOid = 2278
 /** anyelement, anyarray, anynonarray, anyenum, anyrange, anycompatible and its like */

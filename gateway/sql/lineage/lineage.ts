@@ -74,6 +74,8 @@ export interface Named {
     readonly resolutions: ReadonlyMap<Node, Resolution>
     /** What each call by name may mean. */
     readonly calls: ReadonlyMap<Node, readonly CatalogFunction[]>
+    readonly collatedParameters: ReadonlySet<number>
+    readonly collations: ReadonlySet<string>
   }
   /** The body of a function that users wrote in SQL. */
   bodyOf(
@@ -890,7 +892,12 @@ class Walk implements Surroundings {
 
   input(number: number): Input | undefined {
     const frame = this.#frames.at(-1)
-    if (!frame) return undefined
+    if (!frame) {
+      if (!this.#context.statement.collected.collatedParameters.has(number)) return undefined
+      throw new Untraceable(
+        `parameter $${number}, whose type has a collation of its own, may make it fail where a value is not NULL`,
+      )
+    }
     const found = frame.inputs[number - 1]
     if (!found) throw new Untraceable(`there is no argument $${number}`)
     return found
@@ -957,8 +964,13 @@ class Walk implements Surroundings {
     })
   }
 
-  /** A call that was passed over would bring what nobody has followed. */
+  /**
+   * A call that was passed over would bring what nobody has followed. Where texts get a collation of their own, in the
+   * columns that a function in FROM is said to have for one, nobody follows that.
+   */
   #refuseMissed({ collected, bodyOf }: Named): void {
+    for (const what of collected.collations)
+      throw new Untraceable(`${what} gives a collation of its own, which may fail where a value is not NULL`)
     for (const [call, all] of collected.calls) {
       if (this.#called.has(call)) continue
       const missed = all.find((each) => each.body && bodyOf(each))
