@@ -6,20 +6,15 @@
  */
 import type { Buffer } from 'node:buffer'
 
-/** Events for one stream, the first of which has this number there. */
+/** Events of one stream, the first of which has this number there. */
 export interface LoggedAppend {
   readonly stream: string
   readonly first: number
-  readonly events: readonly string[]
-  /** The same, as {@link linesOf} writes them. */
-  readonly lines: string
+  readonly count: number
 }
 
 /** The same, as it lies in the file: a line for each event. */
-export interface LoggedLines {
-  readonly stream: string
-  readonly first: number
-  readonly count: number
+export interface LoggedLines extends LoggedAppend {
   readonly lines: Buffer
 }
 
@@ -36,12 +31,9 @@ export function linesOf(events: readonly string[]): string {
   return lines
 }
 
-export function encodeAppends(appends: readonly LoggedAppend[]): string {
-  let text = ''
-  for (const { stream, first, events, lines } of appends) {
-    text += `${first} ${events.length} ${stream}\n${lines}`
-  }
-  return text
+/** @throws Error as {@link linesOf} */
+export function encodeAppend(stream: string, first: number, events: readonly string[]): string {
+  return `${first} ${events.length} ${stream}\n${linesOf(events)}`
 }
 
 const endOfLine = 0x0a

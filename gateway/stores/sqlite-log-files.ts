@@ -5,7 +5,16 @@
  * @module
  */
 import { Buffer } from 'node:buffer'
-import { closeSync, existsSync, openSync, readdirSync, readSync, statSync, unlinkSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  statSync,
+  unlinkSync,
+} from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { folderOf } from './durable-stream-store.ts'
@@ -42,21 +51,21 @@ export function recoverLogs(database: DatabaseSync, path: string): void {
 export function moveLog(database: DatabaseSync, file: string, end = Number.POSITIVE_INFINITY): number {
   const name = basename(file)
   const descriptor = openSync(file, 'r')
-  const buffer = Buffer.alloc(slice)
-  let bytes = buffer
   try {
-    for (;;) {
+    const until = Math.min(end, fstatSync(descriptor).size)
+    for (let room = slice; ; ) {
       database.exec('BEGIN IMMEDIATE')
       try {
         const start = movedBytes(database, name)
-        const read = readSync(descriptor, bytes, 0, Math.min(bytes.length, Math.max(0, end - start)), start)
+        const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(room, until - start)))
+        const read = readSync(descriptor, bytes, 0, bytes.length, start)
         const { appends, size } = decodeAppends(bytes.subarray(0, read))
         insert(database, appends)
         if (size > 0) noteMoved(database, name, start + size)
         database.exec('COMMIT')
-        if (read < bytes.length) return start + size
+        if (start + bytes.length >= until) return start + size
         // One append alone may be larger than what is read at once.
-        bytes = size === 0 ? Buffer.alloc(bytes.length * 2) : buffer
+        room = size === 0 ? room * 2 : slice
       } catch (error) {
         if (database.isTransaction) database.exec('ROLLBACK')
         throw error

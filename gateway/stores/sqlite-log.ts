@@ -1,17 +1,17 @@
 /**
  * A file in front of the database that takes appends at the price of one write(2), which survives the death of
  * this process as well as a commit does. A thread moves what it holds into the database, soon and in large
- * transactions; until then it is read from memory.
+ * transactions; until then it is read from there.
  *
  * @module
  */
 import { Buffer } from 'node:buffer'
-import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs'
+import { closeSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { uuid } from '../uuid.ts'
 import { folderOf, StoreConflict, StoreUnavailable } from './durable-stream-store.ts'
-import { encodeAppends, type LoggedAppend, linesOf } from './logged-append.ts'
+import { decodeAppends, encodeAppend, type LoggedAppend, type LoggedLines } from './logged-append.ts'
 import { logPath } from './sqlite-log-files.ts'
 import type { MoveRequest } from './sqlite-log-worker.ts'
 
@@ -26,8 +26,8 @@ export interface SqliteLogOptions {
   appended(stream: string): void
 }
 
-/** How soon what was appended is moved, unless there is much of it. */
-const moveMs = 50
+/** How soon what was appended is moved, unless there is much of it: a move costs half a millisecond, however little it moves. */
+const moveMs = 200
 const muchBytes = 4 * 1024 * 1024
 /** How soon a move that failed is tried again, and how long a store that closes goes on trying. */
 const retryMs = 200
@@ -40,8 +40,9 @@ const idleMs = 10_000
 /** Streams whose length is remembered; of a forgotten one it is looked up. */
 const rememberedStreams = 10_000
 
-/** What one write has put into the log, and where it ends there. */
+/** What one write has put into the log, and where. The events themselves are there, and not in memory. */
 interface Written {
+  readonly start: number
   readonly end: number
   readonly appends: readonly LoggedAppend[]
 }
@@ -50,6 +51,7 @@ export class SqliteLog {
   readonly #options: SqliteLogOptions
   readonly #lengths = new Map<string, number>()
   #queue: LoggedAppend[] = []
+  #text = ''
   #writing: PromiseWithResolvers<void> | undefined
   #scratch = Buffer.alloc(muchBytes / 16)
   #file: { readonly path: string; readonly descriptor: number } | undefined
@@ -75,10 +77,10 @@ export class SqliteLog {
       const message = `Cannot append to stream "${stream}": expected ${length} events, found ${found}`
       return Promise.reject(new StoreConflict(message))
     }
-    const append = { stream, first: length, events, lines: linesOf(events) }
+    this.#text += encodeAppend(stream, length, events)
     if (this.#lengths.size >= rememberedStreams) this.#lengths.clear()
     this.#lengths.set(stream, length + events.length)
-    this.#queue.push(append)
+    this.#queue.push({ stream, first: length, count: events.length })
     if (this.#writing) return this.#writing.promise
     this.#writing = Promise.withResolvers()
     queueMicrotask(this.#write)
@@ -93,14 +95,22 @@ export class SqliteLog {
   /** Events of a stream, here and in the database. */
   lengthOf(stream: string): number {
     const waiting = this.#waitingOf(stream)
-    return waiting ? waiting.first + waiting.events.length : this.#options.lengthOf(stream)
+    return waiting ? waiting.first + waiting.count : this.#options.lengthOf(stream)
   }
 
   /** Events of a stream that are not in the database yet, from number `from` on. */
   read(stream: string, from: number, limit: number): readonly string[] {
     const waiting = this.#waitingOf(stream)
     if (!waiting || from < waiting.first) return []
-    return waiting.events.slice(from - waiting.first, from - waiting.first + limit)
+    const events: string[] = []
+    for (const written of this.#waiting) {
+      const isWanted = (each: LoggedAppend) => each.stream === stream && each.first + each.count > from
+      if (!written.appends.some(isWanted)) continue
+      for (const append of this.#readBack(written))
+        if (isWanted(append)) events.push(...eventsOf(append, from))
+      if (events.length >= limit) break
+    }
+    return events.slice(0, limit)
   }
 
   /** Streams that have events here, the most recently created first. */
@@ -146,23 +156,26 @@ export class SqliteLog {
 
   readonly #write = (): void => {
     const { resolve, reject } = this.#writing as PromiseWithResolvers<void>
-    const appends = this.#queue
+    const [appends, text] = [this.#queue, this.#text]
     this.#writing = undefined
     this.#queue = []
+    this.#text = ''
+    let start: number
     try {
-      this.#put(encodeAppends(appends))
+      start = this.#put(text)
     } catch (cause) {
       for (const { stream } of appends) this.#lengths.delete(stream)
       reject(new StoreUnavailable('Cannot append to stream: its log cannot be written', { cause }))
       return
     }
-    this.#waiting.push({ end: this.#end, appends })
+    this.#waiting.push({ start, end: this.#end, appends })
     resolve()
     for (const { stream } of appends) this.#options.appended(stream)
     this.#moveSoon()
   }
 
-  #put(text: string): void {
+  /** @returns where it begins */
+  #put(text: string): number {
     if (this.#isClosed) throw new Error('Cannot write log: the store is closed')
     if (this.#end - this.#moved > waitingBytes) throw new Error('Cannot write log: it cannot be moved')
     this.#options.check()
@@ -178,7 +191,9 @@ export class SqliteLog {
       ftruncateSync(descriptor, this.#end)
       throw error
     }
+    const start = this.#end
     this.#end += bytes.length
+    return start
   }
 
   /** A view of memory that is used again. */
@@ -191,7 +206,7 @@ export class SqliteLog {
     const path = logPath(this.#options.path, uuid())
     this.#end = 0
     this.#moved = 0
-    return { path, descriptor: openSync(path, 'wx', 0o600) }
+    return { path, descriptor: openSync(path, 'wx+', 0o600) }
   }
 
   #moveSoon(): void {
@@ -279,16 +294,32 @@ export class SqliteLog {
     })
   }
 
-  #waitingOf(stream: string): { readonly first: number; readonly events: readonly string[] } | undefined {
+  #waitingOf(stream: string): { readonly first: number; readonly count: number } | undefined {
     let first: number | undefined
-    const events: string[] = []
+    let count = 0
     for (const { appends } of this.#waiting) {
       for (const append of appends) {
         if (append.stream !== stream) continue
         first ??= append.first
-        events.push(...append.events)
+        count += append.count
       }
     }
-    return first === undefined ? undefined : { first, events }
+    return first === undefined ? undefined : { first, count }
   }
+
+  #readBack({ start, end }: Written): readonly LoggedLines[] {
+    if (!this.#file) return []
+    const bytes = Buffer.alloc(end - start)
+    const read = readSync(this.#file.descriptor, bytes, 0, bytes.length, start)
+    if (read < bytes.length) throw new Error('Cannot read log: it is shorter than what was written')
+    return decodeAppends(bytes).appends
+  }
+}
+
+/** The events of an append from number `from` on. After the last end of line there is nothing. */
+function eventsOf({ first, lines }: LoggedLines, from: number): string[] {
+  return lines
+    .toString()
+    .split('\n')
+    .slice(Math.max(0, from - first), -1)
 }

@@ -14,7 +14,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import { afterAll, expect, test, vi } from 'vitest'
 import { StoreUnavailable } from '../../gateway/stores/durable-stream-store.ts'
-import { encodeAppends, linesOf } from '../../gateway/stores/logged-append.ts'
+import { encodeAppend } from '../../gateway/stores/logged-append.ts'
 import { sqliteStore } from '../../gateway/stores/sqlite-store.ts'
 import { startChild } from '../support/child.ts'
 
@@ -76,8 +76,8 @@ test('of a log that ends in the middle of an append, what is whole is moved, onc
   const path = join(directory, 'torn.db')
   await sqliteStore({ path }).close()
   const log = `${path}-log-of-one-who-died`
-  writeFileSync(log, encodeAppends([appended(0, 'one', 'two')]))
-  appendFileSync(log, encodeAppends([appended(2, 'three', 'four')]).slice(0, -3))
+  writeFileSync(log, appended(0, 'one', 'two'))
+  appendFileSync(log, appended(2, 'three', 'four').slice(0, -3))
 
   const [first, second] = [sqliteStore({ path }), sqliteStore({ path })]
 
@@ -91,7 +91,7 @@ test('what a failed write has left in a log is not taken for a part of its strea
   await sqliteStore({ path }).close()
   writeFileSync(
     `${path}-log-of-one-who-died`,
-    encodeAppends([appended(0, 'one'), appended(7, 'never acknowledged'), appended(1, 'two')]),
+    appended(0, 'one') + appended(7, 'never acknowledged') + appended(1, 'two'),
   )
 
   const store = sqliteStore({ path })
@@ -104,7 +104,7 @@ test('a log that nobody has written to for long is removed, once it has been mov
   const path = join(directory, 'abandoned.db')
   await sqliteStore({ path }).close()
   const log = `${path}-log-of-one-who-died`
-  writeFileSync(log, encodeAppends([appended(0, 'one')]))
+  writeFileSync(log, appended(0, 'one'))
   await sqliteStore({ path }).close()
   expect(existsSync(log)).toBe(true)
 
@@ -196,8 +196,8 @@ test('where a loss of power must take nothing, appends go into the database itse
 })
 
 /** As it lies in a log. */
-function appended(first: number, ...events: readonly string[]) {
-  return { stream: 'a/stream', first, events, lines: linesOf(events) }
+function appended(first: number, ...events: readonly string[]): string {
+  return encodeAppend('a/stream', first, events)
 }
 
 function logsOf(path: string): string[] {
