@@ -5,7 +5,7 @@
  * @module
  */
 import type { FunctionFact, RelationFact } from '../facts.ts'
-import { extensionFunctionClass } from './extension-functions.ts'
+import { extensionFunctionClass, reviewedExtensions } from './extension-functions.ts'
 import { type FunctionClass, functionClass } from './function-class.ts'
 
 export interface Catalog {
@@ -149,6 +149,8 @@ export interface CatalogFunction extends FunctionFact {
   readonly isBuiltin: boolean
   /** Part of an extension, such as the operators of citext. */
   readonly isExtension: boolean
+  /** Of an extension of whose code nobody knows more than what it declares. */
+  readonly isUnreviewed: boolean
   /** Of one of PostgreSQL's own, or of an extension that it ships, what is known of it; `undefined` for what is opaque. */
   readonly class: FunctionClass | undefined
   /** Of a function that users wrote in SQL what is known of its body, unless it runs with other rights or settings. */
@@ -511,6 +513,7 @@ function catalogFunction(
     security_definer: row.definer,
     isBuiltin,
     isExtension: row.extension !== null,
+    isUnreviewed: row.extension !== null && !reviewedExtensions.has(row.extension),
     class: classOf(row, types, typeNames),
     body,
     types,

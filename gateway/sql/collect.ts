@@ -51,6 +51,8 @@ export interface Collected {
   readonly runs: readonly Statement[]
   /** FETCH names a cursor that nobody knows. */
   readonly hasUnknownCursor: boolean
+  /** What casts may run: a type of PostgreSQL's own may have casts of extensions that nobody asks for. */
+  readonly casts: ReadonlySet<CatalogFunction>
   /** What gives its texts a collation of their own: types, COLLATE. */
   readonly collations: ReadonlySet<string>
   /** Numbers of the parameters that are declared to be of a type with a collation of its own. */
@@ -192,6 +194,7 @@ class Collector implements Collected {
   readonly problems = new Set<string>()
   readonly resolutions = new Map<Node, Resolution>()
   readonly runs: Statement[] = []
+  readonly casts = new Set<CatalogFunction>()
   readonly collations = new Set<string>()
   readonly collatedParameters = new Set<number>()
   readonly changes = new Map<Relation, { readonly updated: Set<string>; deletes: boolean }>()
@@ -1170,6 +1173,7 @@ class Collector implements Collected {
   #checks({ functions }: Type): void {
     for (const each of functions) {
       this.#imply(each)
+      this.casts.add(each)
       if (each.name === 'set_config') this.#setting('*', undefined)
     }
   }

@@ -11,6 +11,9 @@ export function extensionFunctionClass(extension: string, signature: string): Fu
   return reviewed.get(`${extension}.${signature}`)
 }
 
+/** Extensions whose immutable functions in C have been read: all that they go by is their arguments. */
+export const reviewedExtensions: ReadonlySet<string> = new Set(['citext', 'pg_trgm', 'uuid-ossp', 'pgcrypto'])
+
 const reviewed: ReadonlyMap<string, FunctionClass> = new Map([
   // They compare as text does, in lower case.
   ...['citext.max(citext)', 'citext.min(citext)'].map(total),

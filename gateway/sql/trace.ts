@@ -353,6 +353,10 @@ function refuseFunction(
 ): void {
   // Nobody follows what it is given.
   if (isOfSizes(called) && part.collected.implied.has(called)) throw opaque(called)
+  // PostGIS declares as immutable what reads a table.
+  const isByItsWord = called.isUnreviewed && called.class === undefined && called.language !== 'sql'
+  if (isByItsWord && !part.collected.casts.has(called) && !context.trusted.has(nameOf(called)))
+    throw opaque(called)
   if (isKnown(called, context)) return
   // Of what runs without a call by name nobody follows the arguments.
   if (part.collected.implied.has(called)) refuseUnseen(called, part, context, within)
@@ -417,7 +421,7 @@ function inside(
 
 function opaque(called: CatalogFunction): Denied {
   return unmaskable(
-    `function "${nameOf(called)}" may reach masked columns, and the configuration does not trust it`,
+    `function "${nameOf(called)}" may reach masked columns, and the configuration does not trust it (trustedFunctions)`,
   )
 }
 

@@ -12,6 +12,7 @@ const schema = `
   CREATE EXTENSION "uuid-ossp";
   CREATE EXTENSION pgcrypto;
   CREATE EXTENSION tablefunc;
+  CREATE EXTENSION fuzzystrmatch;
   CREATE TABLE people (id int, name text, mail text, nick citext, alias citext, more hstore);
   INSERT INTO people VALUES (1, 'Ada', 'ada@canary', 'Ace', 'canary', 'a=>1'), (2, 'Bob', 'bob@canary', 'ace', 'canary', 'b=>2');
   CREATE TABLE keys (id uuid DEFAULT uuid_generate_v4(), salt text DEFAULT gen_salt('bf'), note text);
@@ -54,6 +55,22 @@ describe.each([15, 18] as const)('with extensions, on PostgreSQL %i,', (version)
 
     expect(seen).toEqual(await run())
     expect(seen[1]).toBeInstanceOf(Array)
+  })
+
+  test.each([
+    "SELECT soundex('x')",
+    "SELECT levenshtein(name, 'x') FROM people",
+    "SELECT ('x'::text).soundex",
+    "SELECT akeys('a=>1'::hstore)",
+    'SELECT id FROM people JOIN LATERAL each(more) ON true',
+  ])('%s is code that nobody has read, whatever it is declared as', async (text) => {
+    using = masks
+    const [seen] = await runAsAgent(door, text)
+
+    expect(seen).toMatchObject({
+      code: '42501',
+      message: expect.stringMatching(/function "public\..*" may reach masked columns.*trustedFunctions/),
+    })
   })
 
   test('keys come of the functions that their defaults name', async () => {
